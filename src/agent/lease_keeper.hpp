@@ -1,0 +1,90 @@
+#pragma once
+#include "async/clock.hpp"
+#include "async/event.hpp"
+#include "base/result.hpp"
+#include "cluster/keys.hpp"
+#include "etcd/store.hpp"
+#include "ha/lease.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace pgkeel::agent {
+
+/// Takes, renews and gives up the leader lease, and owns this agent's etcd lease (which carries the member key too).
+///
+/// Only the success of a transaction moves the deadline, and it counts from before that transaction was sent
+/// (docs/decisions/0002-lease.md). It decides nothing: it says what is so, and calls back when that changes.
+class LeaseKeeper {
+  public:
+    struct Callbacks {
+        std::function<StatusKey()> status;  ///< optime and slots to publish with a renewal
+        std::function<void(const std::string&)>
+            on_lost;                        ///< the key belongs to somebody else, or the deadline has passed
+        std::function<void()> on_deadline;  ///< the deadline has come without a renewal: no write may follow
+    };
+    LeaseKeeper(Clock& clock, etcd::Store& store, cluster::Keys keys, std::string name, Callbacks callbacks);
+
+    /// Renews until `stop`. Run it as a task of its own.
+    Task<> run();
+    void stop();
+
+    void use(const ClusterSettings& settings);
+    const std::optional<ha::HeldLease>& held() const { return held_; }
+    etcd::LeaseId lease() const { return lease_; }
+    /// A release is under way, and whether the key is gone is not known yet.
+    bool releasing() const { return releasing_; }
+
+    /// This agent's etcd lease, granted anew when etcd does not know it any more.
+    Task<Result<etcd::LeaseId>> ensure_lease();
+    /// To be called when etcd said `lease_gone` for it; another may have been granted meanwhile.
+    void forget_lease(etcd::LeaseId gone) {
+        if (lease_ == gone) lease_ = 0;
+    }
+
+    /// Races for the key as `seen` shows it. False: somebody else was faster, or something has changed since.
+    Task<Result<bool>> take(ClusterView seen);
+    /// Takes up the key that names this node already. False: it does not any more.
+    Task<Result<bool>> adopt(ClusterView seen);
+    /// Notes a lease that another transaction has put (bootstrap), sent at `sent`.
+    void took(std::int64_t epoch, StatusKey status, Instant sent);
+    /// Gives the key up, with the mark that this node's server takes no writes. The caller vouches for that.
+    Task<Result<>> release(Lsn optime);
+    /// Stops renewing and forgets the lease without telling etcd: its end is for others to see.
+    void abandon();
+
+  private:
+    Task<> renew();
+    Task<> resolve_conflict(etcd::TransactionResult result, std::uint64_t generation);
+    Task<> keep_alive();
+    Task<Result<>> give_key_up(std::int64_t epoch, StatusKey status, Instant end);
+    void hold(std::int64_t epoch, const StatusKey& status, etcd::Revision written_at, Instant sent);
+    void lose(const std::string& why);
+    void arm();
+    StatusKey next_status() const;
+    Deadline try_until() const;
+
+    Clock& clock_;
+    etcd::Store& store_;
+    cluster::Keys keys_;
+    std::string name_;
+    Callbacks callbacks_;
+    ClusterSettings settings_;
+    std::optional<ha::HeldLease> held_;
+    std::uint64_t generation_ = 0;  ///< changes with every take, loss and release: answers to older requests are void
+    std::uint64_t heartbeat_ = 0;
+    etcd::Revision status_mod_revision_ = 0;  ///< of the status this node wrote last, as far as it knows
+    bool releasing_ = false;
+    etcd::LeaseId lease_ = 0;
+    std::chrono::seconds lease_ttl_{0};
+    Instant next_renewal_{};
+    Instant next_keep_alive_{};
+    Clock::Alarm deadline_alarm_;
+    Event wake_;
+    Event grant_ended_;
+    bool granting_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace pgkeel::agent

@@ -1,0 +1,455 @@
+#include "agent/node.hpp"
+
+#include "async/spawn.hpp"
+#include "cluster/transactions.hpp"
+#include "config/dynamic_config.hpp"
+#include "ha/election.hpp"
+#include "ha/slots.hpp"
+#include "ha/switchover.hpp"
+#include "log/log.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pgkeel::agent {
+
+using namespace std::chrono_literals;
+
+namespace json = boost::json;
+
+namespace {
+
+/// Decisions carried out at once may open the next one (won the race: promote); more in a row would be a loop.
+constexpr int rounds_max = 8;
+
+json::object parse_object(const std::string& text) {
+    boost::system::error_code error;
+    json::value value = json::parse(text, error);
+    return !error && value.is_object() ? std::move(value.get_object()) : json::object{};
+}
+
+/// Patroni from 3.2.0 on clamps its own view of ttl; while such a member is there, its floor holds for everybody.
+bool has_clamping_patroni(const ClusterView& view) {
+    return std::any_of(view.members.begin(), view.members.end(), [](const Member& member) {
+        if (member.runs_pgkeel || member.version.empty()) return false;
+        int major = 0;
+        int minor = 0;
+        std::sscanf(member.version.c_str(), "%d.%d", &major, &minor);
+        return major > 3 || (major == 3 && minor >= 2);
+    });
+}
+
+}  // namespace
+
+Node::Node(Outside outside, cluster::Keys keys, Identity identity, std::string initial_config_json)
+    : out_(outside),
+      keys_(std::move(keys)),
+      identity_(std::move(identity)),
+      keeper_(out_.clock, out_.store, keys_, identity_.name,
+              {[this] { return status_to_publish(); },
+               [this](const std::string& why) {
+                   log::warning("lost the leader lease: {}", why);
+                   wake_.set();
+               },
+               [this] {
+                   // A promotion that has just ended may not have been looked at yet.
+                   const bool standby = seen_.server.accepts_connections && seen_.server.in_recovery &&
+                                        !seen_.operation && called_role_ != Role::primary;
+                   if (!seen_.settings.pause && !standby) fence("the leader lease ends and could not be renewed");
+               }}),
+      dynamic_config_(std::move(initial_config_json)) {
+    seen_.name = identity_.name;
+    seen_.tags = identity_.tags;
+    std::vector<std::string> warnings;
+    seen_.settings = config::settings_of(parse_object(dynamic_config_), false, warnings);
+    keeper_.use(seen_.settings);
+}
+
+Node::~Node() = default;
+
+Task<Result<>> Node::run() {
+    out_.server.on_exit([this] { wake_.set(); });
+    spawn(out_.executor, "lease keeper", keeper_.run());
+    spawn(out_.executor, "watch", watch_forever());
+    while (!finished_) {
+        co_await cycle();
+        if (finished_ || fatal_) break;
+        const Instant now = out_.clock.now();
+        const Instant tick = last_cycle_ + seen_.settings.loop_wait;
+        co_await wake_.wait(out_.clock, std::max(now + 20ms, std::min({tick, look_again_, schedule_wakes_at_})));
+    }
+    keeper_.stop();
+    if (fatal_) co_return std::unexpected(*fatal_);
+    co_return Result<>{};
+}
+
+void Node::shut_down() {
+    stopping_ = true;
+    wake_.set();
+}
+
+Task<> Node::cycle() {
+    last_cycle_ = out_.clock.now();
+    look_again_ = Instant::max();
+    do {
+        operation_ended_ = false;
+        co_await look();
+    } while (operation_ended_);  // what was seen may be older than what the operation did
+    if (fatal_) co_return;  // an operation has ended so: nothing more is begun
+    if (stopping_) {
+        co_await shut_down_server();
+        co_return;
+    }
+    make_up_for_checkpoint();
+    co_await use_dynamic_config();
+    co_await run_due_restart();
+    for (int round = 0; round < rounds_max; ++round) {
+        seen_.now = out_.clock.now();
+        seen_.wall_now = out_.clock.wall_now();
+        seen_.lease = keeper_.held();
+        seen_.releasing = keeper_.releasing();
+        if (!seen_.lease || seen_.server.is_primary()) seen_.start_as_primary_failed = false;
+        const ha::Decision decision = ha::decide(seen_);
+        note(decision);
+        look_again_ = decision.look_again;
+        if (!co_await apply(decision)) break;
+        if (operation_ended_) {
+            wake_.set();
+            break;
+        }
+    }
+    if (seen_.view) {
+        co_await keep_slots();
+        co_await publish_member();
+    }
+}
+
+Task<> Node::look() {
+    std::vector<Task<>> both;
+    both.push_back(read_view());
+    both.push_back(observe_server());
+    co_await all_of(std::move(both));
+}
+
+Task<> Node::read_view() {
+    const Duration patience = std::clamp<Duration>(seen_.settings.ttl / 5, 1s, 3s);
+    const auto range = co_await out_.store.range(keys_.prefix, out_.clock.now() + patience);
+    if (!range) {
+        if (seen_.view) log::warning("etcd did not answer: {}", range.error().line());
+        seen_.view.reset();
+        co_return;
+    }
+    std::vector<std::string> problems;
+    seen_.view = cluster::parse_view(keys_, range->values, range->revision, &problems);
+    for (const std::string& problem : problems) log::warning("ignoring what etcd holds: {}", problem);
+    seen_.heartbeat.saw(seen_.view->status, out_.clock.now());
+    // What the others said under another leader, or before this one stepped down, is void: they have gone on since, and
+    // who was restarting then may be the chosen candidate now.
+    const std::int64_t epoch = seen_.view->leader ? seen_.view->leader->create_revision : 0;
+    if (std::exchange(peers_epoch_, epoch) != epoch) seen_.peers.clear();
+    watch_from_ = range->revision + 1;
+    store_last_seen_ = out_.clock.wall_now();
+    const bool led =
+        seen_.view->leader &&
+        !ha::may_take_lease(*seen_.view, seen_.heartbeat, identity_.name, seen_.settings, out_.clock.now()).allowed;
+    if (led || keeper_.held())
+        seen_.leaderless_since = {};
+    else if (seen_.leaderless_since == Instant{})
+        seen_.leaderless_since = out_.clock.now();
+    if (seen_.view->leader) {
+        seen_.race_members.clear();
+        for (const Member& member : seen_.view->members) seen_.race_members.insert(member.name);
+    }
+    view_changed_.set();
+}
+
+Task<> Node::observe_server() {
+    Instant deadline = out_.clock.now() + 2s;
+    if (keeper_.held()) deadline = std::min(deadline, std::max(out_.clock.now() + 200ms, keeper_.held()->demote_at()));
+    const bool last_in_recovery = seen_.server.in_recovery;
+    seen_.server = co_await out_.server.observe(deadline);
+    if (seen_.server.query_failed) seen_.server.in_recovery = last_in_recovery;
+    seen_.abilities = out_.server.abilities();
+    const bool starting = seen_.server.running() && !seen_.server.accepts_connections && !seen_.server.query_failed;
+    if (!starting)
+        seen_.server_starting_since = {};
+    else if (seen_.server_starting_since == Instant{})
+        seen_.server_starting_since = out_.clock.now();
+    if (!seen_.server.running())
+        seen_.following.clear();
+    else if (!seen_.operation)
+        seen_.stopped_to_demote = false;
+}
+
+Task<> Node::use_dynamic_config() {
+    if (seen_.view && !seen_.view->config && keeper_.held() && !dynamic_config_.empty()) {
+        log::info("writing the lost key config");
+        co_await out_.store.commit(
+            {{etcd::Compare::absent(keys_.config())}, {etcd::Operation::put(keys_.config(), dynamic_config_)}, {}},
+            out_.clock.now() + 1s);
+    }
+    const bool clamp = seen_.view && has_clamping_patroni(*seen_.view);
+    const bool changed = seen_.view && seen_.view->config && *seen_.view->config != dynamic_config_;
+    if (changed || clamp != clamped_) {
+        if (changed) dynamic_config_ = *seen_.view->config;
+        clamped_ = clamp;
+        std::vector<std::string> warnings;
+        seen_.settings = config::settings_of(parse_object(dynamic_config_), clamp, warnings);
+        for (const std::string& warning : warnings) log::warning("{}", warning);
+        for (const std::string& key : config::misspelt_dynamic_keys(parse_object(dynamic_config_)))
+            log::warning("{}", key);
+        if (seen_.settings.synchronous_mode != SynchronousMode::off)
+            log::error(
+                "synchronous_mode is on and not supported yet: commits of a primary of ours wait for no standby");
+        if (seen_.settings.standby_cluster)
+            log::error("standby_cluster is set and not supported yet: this node follows, and does not lead");
+        keeper_.use(seen_.settings);
+    }
+    if (change_server_ && !seen_.operation && !fencing_ && change_server_()) {
+        change_server_ = nullptr;
+        force_reload_ = true;
+    }
+    // Nothing is written into the data directory of another cluster.
+    const std::string& identifier = seen_.server.system_identifier;
+    if (seen_.view && seen_.view->initialize && !identifier.empty() && *seen_.view->initialize != identifier &&
+        seen_.view->initialize->find_first_not_of("0123456789") == std::string::npos)
+        co_return;
+    const bool can_apply = !seen_.operation && seen_.view && seen_.view->config;
+    if (!can_apply || (applied_config_ == dynamic_config_ && !force_reload_)) co_return;
+    const bool forced = std::exchange(force_reload_, false);
+    applied_config_ = dynamic_config_;
+    if (const auto applied = co_await out_.server.apply_configuration(dynamic_config_, forced); !applied)
+        log::error("could not apply the configuration: {}", applied.error().line());
+    else if (forced)
+        out_.scripts.call(Callback::on_reload, role());
+    seen_.abilities = out_.server.abilities();
+}
+
+void Node::note(const ha::Decision& decision) {
+    const bool is_new = recorder_.note(decision, seen_);
+    const bool tick = out_.clock.now() - last_line_ >= std::max<Duration>(seen_.settings.loop_wait, 10s);
+    if (!is_new && !(tick && std::holds_alternative<ha::Wait>(decision.action))) return;
+    last_line_ = out_.clock.now();
+    for (const std::string& line : decision.notes) log::info("{}", line);
+    if (!std::holds_alternative<ha::Exit>(decision.action))
+        log::info("{}", decision.text);  // an exit is said by whoever ends
+}
+
+Task<bool> Node::apply(const ha::Decision& decision) {
+    const ha::Action& action = decision.action;
+    if (std::holds_alternative<ha::Wait>(action)) co_return false;
+    if (const auto* probe = std::get_if<ha::ProbePeers>(&action)) {
+        co_await ask_peers(probe->names);
+        co_return true;
+    }
+    if (std::holds_alternative<ha::TakeLease>(action) || std::holds_alternative<ha::AdoptLease>(action)) {
+        const bool take = std::holds_alternative<ha::TakeLease>(action);
+        const auto ours = take ? co_await keeper_.take(*seen_.view) : co_await keeper_.adopt(*seen_.view);
+        if (ours && *ours) {
+            took_over();
+            co_return true;
+        }
+        if (!ours)
+            log::warning("could not {} the leader key: {}", take ? "take" : "adopt", ours.error().line());
+        else
+            log::info("the leader key went to somebody else, or changed meanwhile");
+        look_again_ = out_.clock.now() + 100ms;
+        co_return false;
+    }
+    if (std::holds_alternative<ha::ReleaseLease>(action)) {
+        co_await release_lease(decision.reason);
+        co_return false;
+    }
+    if (std::holds_alternative<ha::ClearFailover>(action)) {
+        const auto cleared = co_await out_.store.commit(
+            {{etcd::Compare::unchanged(keys_.failover(), seen_.view->failover->mod_revision)},
+             {etcd::Operation::put(keys_.failover(), "{}")},
+             {}},
+            out_.clock.now() + 1s);
+        if (!cleared) log::warning("could not clear the key failover: {}", cleared.error().line());
+        seen_.view->failover.reset();
+        co_return cleared.has_value();
+    }
+    if (std::holds_alternative<ha::ClaimInitialize>(action)) {
+        const auto claimed =
+            co_await out_.store.commit({{etcd::Compare::absent(keys_.initialize())},
+                                        {etcd::Operation::put(keys_.initialize(), seen_.server.system_identifier)},
+                                        {}},
+                                       out_.clock.now() + 1s);
+        if (!claimed) log::warning("could not write the key initialize: {}", claimed.error().line());
+        look_again_ = out_.clock.now() + 50ms;
+        co_return false;
+    }
+    if (std::holds_alternative<ha::UpdateHistory>(action)) {
+        co_await update_history();
+        co_return false;
+    }
+    if (std::holds_alternative<ha::CancelOperation>(action)) {
+        out_.server.cancel();
+        co_return false;
+    }
+    if (std::holds_alternative<ha::Exit>(action)) {
+        const bool foreign = decision.reason == ha::Reason::foreign_data;
+        fatal_ = Error{Errc::unsafe, fmt::format("{}: {}", decision.text, identity_.data_directory),
+                       foreign ? "empty it, or set postgresql.data_dir to another one"
+                               : "are scope and postgresql.data_dir right? To make this node a copy of that cluster, "
+                                 "move the directory away first"};
+        co_return false;
+    }
+    if (const auto* demotion = std::get_if<ha::Demote>(&action)) {
+        if (seen_.operation)
+            fence(decision.text);  // there is no time to end in order what is going on
+        else
+            start(ha::Operation::stop, demote(*demotion));
+        co_return false;
+    }
+    start_operation(action);
+    co_return false;
+}
+
+void Node::start_operation(const ha::Action& action) {
+    using ha::Operation;
+    if (std::holds_alternative<ha::BootstrapCluster>(action)) start(Operation::bootstrap, bootstrap());
+    if (const auto* clone_from = std::get_if<ha::Clone>(&action)) start(Operation::clone, clone(clone_from->from));
+    if (std::holds_alternative<ha::KillRemains>(action)) start(Operation::stop, kill_and_note());
+    if (const auto* how = std::get_if<ha::StartServer>(&action))
+        start(Operation::start, start_server(how->as_primary, how->follow));
+    if (const auto* how = std::get_if<ha::Rejoin>(&action)) start(Operation::rejoin, rejoin(how->leader));
+    if (std::holds_alternative<ha::Promote>(action)) start(Operation::promote, promote());
+    if (const auto* how = std::get_if<ha::Follow>(&action)) start(Operation::follow, follow(how->source));
+    if (const auto* how = std::get_if<ha::CompareHistory>(&action))
+        start(Operation::follow, compare_history(how->leader));
+    if (const auto* how = std::get_if<ha::Reinitialize>(&action))
+        start(Operation::reinit, reinitialize_from(how->from));
+}
+
+void Node::start(ha::Operation kind, Task<> body) {
+    seen_.operation = ha::RunningOperation{kind, out_.clock.now(), false};
+    spawn(out_.executor, ha::to_string(kind), run_operation(std::move(body)));
+}
+
+Task<> Node::run_operation(Task<> body) {
+    co_await std::move(body);
+    seen_.operation.reset();
+    operation_state_.clear();
+    operation_ended_ = true;
+    if (const auto done = std::exchange(restart_done_, nullptr)) done->set();
+    wake_.set();
+}
+
+void Node::took_over() {
+    const auto& lease = *keeper_.held();
+    seen_.lease = lease;
+    seen_.view->leader = LeaderKey{identity_.name, keeper_.lease(), lease.epoch, lease.epoch};
+    seen_.view->status.heartbeat = std::max<std::uint64_t>(seen_.view->status.heartbeat, 1);
+    seen_.view->status.holder = identity_.name;
+    seen_.yield_until = {};
+    seen_.retry_start_at = {};
+    demoted_ = false;
+    const auto& request = seen_.view->failover;
+    if (request && request->scheduled_at.empty()) {
+        // What was seen keeps the request: a paused cluster promotes nobody without one.
+        spawn(out_.executor, "clear failover", clear_failover(request->mod_revision));
+    }
+}
+
+Task<> Node::clear_failover(std::int64_t mod_revision) {
+    const auto cleared = co_await out_.store.commit({{etcd::Compare::unchanged(keys_.failover(), mod_revision)},
+                                                     {etcd::Operation::put(keys_.failover(), "{}")},
+                                                     {}},
+                                                    out_.clock.now() + 2s);
+    if (!cleared) log::warning("could not clear the key failover: {}", cleared.error().line());
+}
+
+Task<> Node::release_lease(ha::Reason reason) {
+    const ServerState& server = seen_.server;
+    const bool stopped = server.postmaster == Postmaster::absent;
+    const bool standby = server.accepts_connections && server.in_recovery;
+    if (!stopped && !standby) {
+        keeper_.abandon();  // it may still take writes: the mark that it does not would be a lie
+        co_return;
+    }
+    if (reason == ha::Reason::start_failed) {
+        demoted_ = true;
+        out_.scripts.call(Callback::on_role_change, Role::demoted);
+    }
+    const auto released = co_await keeper_.release(seen_.view ? seen_.view->status.optime : Lsn{});
+    if (!released) log::warning("could not release the leader key: {}", released.error().line());
+    seen_.start_as_primary_failed = false;
+    seen_.yield_until = out_.clock.now() + 2s;
+    wake_.set();
+}
+
+Task<> Node::ask_peers(std::vector<std::string> names) {
+    std::vector<Task<>> questions;
+    const Deadline deadline = out_.clock.now() + 1s;
+    for (const std::string& name : names)
+        if (const Member* member = seen_.view->member(name)) questions.push_back(ask_peer(*member, deadline));
+    co_await all_of(std::move(questions));
+}
+
+Task<> Node::ask_peer(Member member, Deadline deadline) {
+    PeerStatus answer = co_await out_.peers.probe(member, deadline);
+    answer.seen = out_.clock.now();
+    seen_.peers[member.name] = std::move(answer);
+}
+
+void Node::fence(const std::string& why) {
+    log::critical("killing every process of PostgreSQL: {}", why);
+    if (std::exchange(fencing_, true)) return;
+    out_.server.cancel();
+    spawn(out_.executor, "fence", kill_and_note());
+}
+
+Task<> Node::kill_and_note() {
+    co_await out_.server.kill_everything();
+    fencing_ = false;
+    operation_ended_ = true;
+    wake_.set();
+}
+
+Task<> Node::watch_forever() {
+    while (!finished_ && !fatal_) {
+        while (watch_from_ == 0 && !finished_) co_await out_.clock.sleep_for(100ms);
+        const Error ended =
+            co_await out_.store.watch(keys_.prefix, watch_from_, [this](etcd::Revision revision, const auto& events) {
+                watch_from_ = std::max(watch_from_, revision + 1);
+                for (const etcd::WatchEvent& event : events) heard_of(event);
+            });
+        if (finished_ || fatal_) co_return;
+        log::debug("the etcd watch ended: {}", ended.line());
+        wake_.set();
+        co_await out_.clock.sleep_for(1s);
+    }
+}
+
+/// A watch is a hint: it wakes the loop, which reads for itself. Only signs of life are taken from it, because they can
+/// but delay an election.
+void Node::heard_of(const etcd::WatchEvent& event) {
+    const std::string& key = event.value.key;
+    if (key == keys_.status()) {
+        const ClusterView view = cluster::parse_view(keys_, {event.value}, event.value.mod_revision);
+        seen_.heartbeat.saw(view.status, out_.clock.now());
+        if (view.status.released_epoch == 0) return;
+    } else if (key.starts_with(keys_.members())) {
+        const std::string name = key.substr(keys_.members().size());
+        const bool leads = seen_.view && seen_.view->leader && seen_.view->leader->name == name;
+        const bool is_new = event.value.create_revision == event.value.mod_revision;
+        if (name == identity_.name || (!leads && !is_new) || (keeper_.held() && !is_new)) return;
+        if (leads && seen_.settings.loop_wait <= 2s && seen_.view->leader_member() && !seen_.operation) {
+            // The leader's key changes with its position all the time; what matters here is its role.
+            const Member now = cluster::parse_member(name, event.value);
+            const Member& before = *seen_.view->leader_member();
+            if (now.role == before.role && now.state == before.state &&
+                now.checkpoint_after_promote_pending == before.checkpoint_after_promote_pending)
+                return;
+        }
+    }
+    wake_.set();
+}
+
+}  // namespace pgkeel::agent

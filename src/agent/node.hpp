@@ -1,0 +1,196 @@
+#pragma once
+#include "agent/flight_recorder.hpp"
+#include "agent/lease_keeper.hpp"
+#include "agent/scripts.hpp"
+#include "async/clock.hpp"
+#include "async/event.hpp"
+#include "cluster/keys.hpp"
+#include "cluster/peer.hpp"
+#include "etcd/store.hpp"
+#include "ha/decide.hpp"
+#include "postgres/server.hpp"
+
+#include <boost/json/object.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace pgkeel::agent {
+
+/// The outside of a node. All but the real ones exist in the simulation too.
+struct Outside {
+    asio::any_io_executor executor;
+    Clock& clock;
+    etcd::Store& store;
+    postgres::Server& server;
+    cluster::Peers& peers;
+    Scripts& scripts;
+};
+
+/// Who this node is; changes with a reload of its file.
+struct Identity {
+    std::string name;
+    std::string scope;
+    std::string id;  ///< of this process: owns `initialize` while it bootstraps
+    Tags tags;
+    boost::json::object published_tags;
+    std::string conn_url, proxy_url, api_url;
+    std::string data_directory{};  ///< for messages
+    std::string version;           ///< the Patroni whose contract is kept: peers compare it
+};
+
+/// Filters of POST /restart; empty ones match.
+struct RestartRequest {
+    std::string schedule;  ///< ISO 8601; empty: now
+    std::string role;      ///< primary, replica or standby_leader
+    int version_below = 0;
+    bool only_pending = false;
+    std::optional<Duration> timeout;
+    boost::json::object as_given;  ///< what the member key and GET /patroni show of a scheduled one
+};
+
+/// One node of the cluster: looks, decides (ha::decide), and does. The only place where the decision core meets the
+/// outside.
+class Node {
+  public:
+    Node(Outside outside, cluster::Keys keys, Identity identity, std::string initial_config_json);
+    ~Node();
+
+    /// Runs until `shut_down` is over or nothing can be done any more. Errors: what made going on impossible.
+    Task<Result<>> run();
+    /// Stops the server in order, gives the lease up and ends `run`; in a paused cluster leaves the server alone.
+    void shut_down();
+    void wake() { wake_.set(); }
+
+    // What the REST API shows.
+    const ha::Snapshot& last() const { return seen_; }
+    const Identity& identity() const { return identity_; }
+    bool holds_lease() const;
+    /// When this leader must have stopped unless it renews its lease; nothing while it does not hold it.
+    std::optional<Instant> lease_deadline() const {
+        return keeper_.held() ? std::optional(keeper_.held()->deadline()) : std::nullopt;
+    }
+    /// "running", "creating replica", … (Patroni's words)
+    std::string state() const;
+    Role role() const;
+    /// \param seen  the last snapshot, with fresher answers of the other members if there are any
+    boost::json::object decisions(const ha::Snapshot& seen) const { return recorder_.report(seen); }
+    /// False when the loop has not come round for too long.
+    bool is_alive() const;
+    WallTime store_last_seen() const { return store_last_seen_; }
+    const std::optional<RestartRequest>& scheduled_restart() const { return scheduled_restart_; }
+    const std::string& dynamic_config() const { return dynamic_config_; }
+    const cluster::Keys& keys() const { return keys_; }
+
+    // What the REST API asks for.
+    struct RestartOutcome {
+        int status = 200;  ///< of HTTP
+        std::string text;
+    };
+    Task<RestartOutcome> restart(RestartRequest request);
+    bool cancel_scheduled_restart();
+    void schedule_restart(RestartRequest request);
+    /// 200 or 503 and Patroni's text.
+    RestartOutcome reinitialize(bool force, bool from_leader);
+    /// The file was read again: publish at once. `change_server` gives the server its new configuration; it is called,
+    /// until it says true, at moments when no operation runs, because an operation keeps what it has read of it over
+    /// its waits. Then PostgreSQL's files are written and it is signalled in any case.
+    void reload(Identity identity, std::function<bool()> change_server);
+
+  private:
+    Task<> cycle();
+    Task<> look();
+    Task<> read_view();
+    Task<> observe_server();
+    Task<> use_dynamic_config();
+    /// True: look at the changed facts and decide again at once.
+    Task<bool> apply(const ha::Decision& decision);
+    void start_operation(const ha::Action& action);
+    Task<> release_lease(ha::Reason reason);
+    Task<> clear_failover(std::int64_t mod_revision);
+    Task<> ask_peers(std::vector<std::string> names);
+    Task<> ask_peer(Member member, Deadline deadline);
+    Task<> publish_member();
+    Task<> keep_slots();
+    Task<> run_due_restart();
+    Task<> watch_forever();
+    void heard_of(const etcd::WatchEvent& event);
+    Task<> shut_down_server();
+    void note(const ha::Decision& decision);
+    void took_over();
+    /// Calls on_role_change when the role is not the one the callbacks know, else `otherwise`.
+    void tell_role(Callback otherwise);
+    StatusKey status_to_publish() const;
+    std::string member_json() const;
+
+    void start(ha::Operation kind, Task<> body);
+    Task<> run_operation(Task<> body);
+    void fence(const std::string& why);
+    Task<> kill_and_note();
+
+    // The operations: each runs as a task of its own, one at a time (operations.cpp).
+    Task<> bootstrap();
+    Task<std::string> open_cluster();
+    Task<> fail_bootstrap(std::string why);
+    Task<> clone(std::string from);
+    Task<> start_server(bool as_primary, std::string follow);
+    Task<bool> start_standby(std::string follow);
+    Task<> bring_to_rest();
+    Task<> rejoin(std::string leader);
+    Task<bool> heal_history(Member leader, std::string why);
+    Task<> promote();
+    Task<> demote(ha::Demote how);
+    Task<> release_when_received(Lsn shutdown_position, std::string candidate);
+    Task<> follow(std::string source);
+    Task<> reinitialize_from(std::string source);
+    Task<> restart_server(Duration timeout);
+    Task<> checkpoint_after_promote();
+    void make_up_for_checkpoint();
+    Task<> update_history();
+    Task<> compare_history(std::string leader);
+    /// Asked at the last moment: whether the server may (still) be started so.
+    std::function<bool()> start_guard(bool as_primary);
+    std::optional<postgres::Source> source_of(const std::string& member) const;
+
+    Outside out_;
+    cluster::Keys keys_;
+    Identity identity_;
+    LeaseKeeper keeper_;
+    FlightRecorder recorder_;
+    ha::Snapshot seen_;
+    Event wake_;
+    Event view_changed_;
+
+    std::string dynamic_config_;  ///< JSON text in force
+    std::string applied_config_;  ///< what the server's files were last written for
+    bool clamped_ = false;        ///< settings were read with Patroni's floor for ttl
+    bool force_reload_ = false;
+    std::function<bool()> change_server_;  ///< of a reload that waits for the end of an operation
+    std::string published_member_;
+    etcd::LeaseId published_lease_ = 0;
+    std::optional<RestartRequest> scheduled_restart_;
+    Instant schedule_wakes_at_ = Instant::max();
+    RestartOutcome restart_result_;
+    std::shared_ptr<Event>
+        restart_done_;  ///< set when the running restart has ended; shared with the request that waits
+    bool reinit_from_leader_ = false;
+    bool checkpoint_pending_ = false;  ///< promoted, and not checkpointed yet
+    std::optional<Role> called_role_;  ///< the role the callbacks were last told
+    bool demoted_ = false;             ///< crashed as a leader and could not be started
+    std::string operation_state_;      ///< the member state while an operation runs
+    bool operation_ended_ = false;     ///< since the last look
+    std::int64_t peers_epoch_ = 0;     ///< of the leader key (0: there is none) when `seen_.peers` were asked
+    std::map<std::string, Instant> slot_members_;  ///< by slot name: when a member that uses it was last seen
+    WallTime store_last_seen_{};
+    etcd::Revision watch_from_ = 0;
+    Instant last_cycle_{};
+    Instant look_again_ = Instant::max();
+    Instant last_line_{};
+    bool stopping_ = false;
+    bool finished_ = false;
+    bool fencing_ = false;
+    std::optional<Error> fatal_;
+};
+
+}  // namespace pgkeel::agent

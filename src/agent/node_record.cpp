@@ -1,0 +1,172 @@
+// What a node tells the cluster: its member key, the leader's status and history, its slots.
+#include "agent/node.hpp"
+#include "base/version.hpp"
+#include "cluster/transactions.hpp"
+#include "config/dynamic_config.hpp"
+#include "ha/slots.hpp"
+#include "log/log.hpp"
+#include "postgres/conninfo.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+namespace pgkeel::agent {
+
+using namespace std::chrono_literals;
+namespace json = boost::json;
+
+bool Node::holds_lease() const {
+    return keeper_.held() && out_.clock.now() < keeper_.held()->deadline();
+}
+
+bool Node::is_alive() const {
+    const Duration age = out_.clock.now() - last_cycle_;
+    return seen_.settings.pause || age < (seen_.server.is_primary() ? 1 : 2) * Duration(seen_.settings.ttl);
+}
+
+Role Node::role() const {
+    if (seen_.server.data_directory == DataDirectory::empty) return Role::uninitialized;
+    if (demoted_ && !seen_.server.running()) return Role::demoted;
+    const bool standby = seen_.server.accepts_connections || seen_.server.query_failed ? seen_.server.in_recovery
+                                                                                       : seen_.server.standby_signal;
+    if (!standby && (seen_.server.running() || keeper_.held())) return Role::primary;
+    return Role::replica;
+}
+
+std::string Node::state() const {
+    if (!operation_state_.empty()) return operation_state_;
+    if (seen_.server.running())
+        return seen_.server.accepts_connections ? "running" : seen_.server.query_failed ? "unknown" : "starting";
+    if (seen_.server.data_directory == DataDirectory::empty) return "uninitialized";
+    if (seen_.server.data_directory == DataDirectory::damaged) return "start failed";
+    if (seen_.start_as_primary_failed || out_.clock.now() < seen_.retry_start_at) return "start failed";
+    const bool crashed =
+        !stopping_ && seen_.server.control && seen_.server.control->state == ControlState::in_production;
+    return crashed && !seen_.settings.pause ? "crashed" : "stopped";
+}
+
+std::string Node::member_json() const {
+    const ServerState& server = seen_.server;
+    json::object member;
+    member["conn_url"] = identity_.conn_url;
+    if (!identity_.proxy_url.empty()) member["proxy_url"] = identity_.proxy_url;
+    member["api_url"] = identity_.api_url;
+    if (const auto url = postgres::parse_conn_url(identity_.conn_url);
+        url && url->port == server.port && !server.unix_socket_id.empty()) {
+        // Who shares this machine with us may go through the socket (proxy/topology_socket.hpp). Its name has the
+        // server's port; under another one than the address has, others would not find it.
+        member["unix_socket"] = server.unix_socket;
+        member["unix_socket_id"] = server.unix_socket_id;
+    }
+    member["state"] = state();
+    member["role"] = to_string(role());
+    member["version"] = identity_.version;
+    member["pgkeel"] = version();
+    if (!identity_.published_tags.empty()) member["tags"] = identity_.published_tags;
+    const bool promoting = seen_.operation && seen_.operation->kind == ha::Operation::promote;
+    if (server.accepts_connections &&
+        (!seen_.operation || promoting || seen_.operation->kind == ha::Operation::follow)) {
+        if (const Lsn position = server.position()) member["xlog_location"] = position.bytes;
+        if (server.in_recovery) {
+            // After a rewind the receiver begins at an earlier segment: what was replayed was received.
+            if (const Lsn received = std::max(server.received, server.replayed)) member["receive_lsn"] = received.bytes;
+            if (server.replayed) member["replay_lsn"] = server.replayed.bytes;
+            if (!server.replication_state.empty()) member["replication_state"] = server.replication_state;
+        }
+        if (server.timeline) member["timeline"] = server.timeline.id;
+    }
+    if (checkpoint_pending_ && keeper_.held()) member["checkpoint_after_promote"] = false;
+    if (server.pending_restart) {
+        member["pending_restart"] = true;
+        boost::system::error_code error;
+        json::value reason = json::parse(server.pending_restart_reason_json, error);
+        if (!error && reason.is_object() && !reason.get_object().empty())
+            member["pending_restart_reason"] = std::move(reason);
+    }
+    if (scheduled_restart_) member["scheduled_restart"] = scheduled_restart_->as_given;
+    if (seen_.settings.pause) member["pause"] = true;
+    return json::serialize(member);
+}
+
+Task<> Node::publish_member() {
+    std::string text = member_json();
+    const auto lease = co_await keeper_.ensure_lease();
+    if (!lease) co_return;
+    const Member* shown = seen_.view->member(identity_.name);
+    const bool there = shown && shown->lease == *lease && shown->raw == published_member_;
+    if (there && text == published_member_ && published_lease_ == *lease) co_return;
+    const auto put = co_await out_.store.commit(
+        {{}, {etcd::Operation::put(keys_.member(identity_.name), text, *lease)}, {}}, out_.clock.now() + 1s);
+    if (!put) {
+        if (put.error().code == Errc::lease_gone) keeper_.forget_lease(*lease);
+        log::warning("could not publish the member key: {}", put.error().line());
+        co_return;
+    }
+    published_member_ = std::move(text);
+    published_lease_ = *lease;
+}
+
+StatusKey Node::status_to_publish() const {
+    StatusKey status;
+    if (seen_.view) {
+        status.slots = seen_.view->status.slots;
+        status.retain_slots_json = seen_.view->status.retain_slots_json;
+        status.optime = seen_.view->status.optime;
+    }
+    if (seen_.server.is_primary()) status.optime = seen_.server.written;
+    return status;
+}
+
+Task<> Node::keep_slots() {
+    if (!seen_.server.accepts_connections || seen_.operation || fencing_) co_return;
+    std::set<std::string> kept;
+    boost::system::error_code error;
+    const json::value dynamic = json::parse(dynamic_config_.empty() ? "{}" : dynamic_config_, error);
+    if (!error && dynamic.is_object()) {
+        for (const char* key : {"slots", "permanent_slots", "permanent_replication_slots"})
+            if (const json::value* slots = dynamic.get_object().if_contains(key); slots && slots->is_object())
+                for (const auto& slot : slots->get_object()) kept.insert(std::string(slot.key()));
+        if (const json::value* ignored = dynamic.get_object().if_contains("ignore_slots");
+            ignored && ignored->is_array())
+            for (const json::value& entry : ignored->get_array())
+                if (entry.is_object())
+                    if (const json::value* name = entry.get_object().if_contains("name"); name && name->is_string())
+                        kept.insert(std::string(name->get_string()));
+    }
+    const ha::SlotChanges changes = ha::plan_member_slots(*seen_.view, seen_.settings, seen_.server, identity_.name,
+                                                          kept, out_.clock.now(), slot_members_);
+    for (const std::string& name : changes.create)
+        if (const auto made = co_await out_.server.create_slot(name); !made)
+            log::warning("could not create the replication slot {}: {}", name, made.error().line());
+    for (const std::string& name : changes.drop) {
+        log::info("dropping the replication slot {}, which no member uses any more", name);
+        if (const auto dropped = co_await out_.server.drop_slot(name); !dropped)
+            log::warning("could not drop the replication slot {}: {}", name, dropped.error().line());
+    }
+}
+
+Task<> Node::update_history() {
+    auto lines = co_await out_.server.timeline_history(seen_.server.timeline);
+    if (!lines) {
+        log::warning("could not read the history of timeline {}: {}", seen_.server.timeline.id, lines.error().line());
+        co_return;
+    }
+    std::vector<HistoryEntry> history = std::move(*lines);
+    for (HistoryEntry& entry : history)
+        for (const HistoryEntry& known : seen_.view->history)
+            if (known.timeline == entry.timeline && known.lsn == entry.lsn) entry = known;
+    if (!history.empty() && history.back().new_leader.empty()) {
+        history.back().at = iso_time(out_.clock.wall_now());
+        history.back().new_leader = identity_.name;
+    }
+    if (const std::uint32_t most = seen_.settings.max_timelines_history; most != 0 && history.size() > most)
+        history.erase(history.begin(), history.end() - most);
+    const auto put =
+        co_await out_.store.commit({{etcd::Compare::holds(keys_.leader(), identity_.name)},
+                                    {etcd::Operation::put(keys_.history(), cluster::write_history(history))},
+                                    {}},
+                                   out_.clock.now() + 1s);
+    if (!put) log::warning("could not write the key history: {}", put.error().line());
+}
+
+}  // namespace pgkeel::agent

@@ -1,0 +1,21 @@
+#pragma once
+#include "async/task.hpp"
+#include "base/cluster_view.hpp"
+#include "base/result.hpp"
+
+namespace pgkeel::agent {
+
+enum class Callback { on_start, on_stop, on_restart, on_reload, on_role_change };
+const char* to_string(Callback callback);
+
+/// The operator's own programs. The real one runs processes (ScriptRunner); the simulation has none.
+class Scripts {
+  public:
+    virtual ~Scripts() = default;
+    /// Starts a callback and does not wait for it: `<command> <action> <role> <scope>`.
+    virtual void call(Callback callback, Role role) = 0;
+    /// The script that may forbid a promotion. Errors: process_failed.
+    virtual Task<Result<>> pre_promote() = 0;
+};
+
+}  // namespace pgkeel::agent

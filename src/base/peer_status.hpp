@@ -1,0 +1,21 @@
+#pragma once
+#include "base/clock.hpp"
+#include "base/cluster_view.hpp"
+
+namespace pgkeel {
+
+/// What another node said of itself when it was asked (GET /patroni).
+struct PeerStatus {
+    std::string name;
+    bool reachable = false;  ///< answered, with a location
+    bool in_recovery = true;
+    Timeline timeline;
+    Lsn position;  ///< max(received, replayed), or the primary's location
+    std::string state;
+    std::string system_identifier;
+    Tags tags;
+    bool watchdog_failed = false;
+    Instant seen{};  ///< when the answer came, or was given up
+};
+
+}  // namespace pgkeel

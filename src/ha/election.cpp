@@ -1,0 +1,276 @@
+#include "ha/election.hpp"
+
+#include "ha/switchover.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pgkeel::ha {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// How old a peer's answer may be when it decides an election.
+constexpr Duration answer_age_max = 2s;
+
+std::set<std::string> other_members(const Snapshot& s) {
+    std::set<std::string> names = s.race_members;
+    for (const Member& member : s.view->members) names.insert(member.name);
+    names.erase(s.name);
+    return names;
+}
+
+const PeerStatus* answer_of(const Snapshot& s, const std::string& name) {
+    const auto found = s.peers.find(name);
+    return found == s.peers.end() ? nullptr : &found->second;
+}
+
+/// The request for a handover that binds this race. A scheduled one does so once a leader has made way for it; one that
+/// came due while nobody led was not carried out by anybody.
+const FailoverRequest* binding_request(const Snapshot& s) {
+    const FailoverRequest* request = requested_failover(*s.view);
+    if (!request || request->scheduled_at.empty()) return request;
+    const auto due = parse_iso_time(request->scheduled_at);
+    const bool leader_made_way = s.view->status.heartbeat == 0 || s.view->status.released_epoch != 0;
+    return due && *due <= s.wall_now && leader_made_way && !s.settings.pause ? request : nullptr;
+}
+
+Decision stand_by(Reason reason, std::string text, std::vector<std::string> notes, Instant look_again) {
+    return {Wait{}, reason, std::move(text), std::move(notes), look_again};
+}
+
+Decision not_the_healthiest(std::vector<std::string> notes, Instant look_again) {
+    return stand_by(Reason::not_the_healthiest, "following a different leader because I am not the healthiest node",
+                    std::move(notes), look_again);
+}
+
+Decision race_of_a_primary(const Snapshot& s, const Takeover& takeover) {
+    const Timeline cluster_timeline = s.view->timeline();
+    if (s.settings.pause) {
+        if (takeover.allowed) return {TakeLease{}, Reason::lease_is_ours, "acquired session lock as a leader"};
+        return stand_by(Reason::paused, "continue to run as primary without lock", {takeover.why}, takeover.allowed_at);
+    }
+    if (s.server.timeline < cluster_timeline)
+        return {Demote{Demotion::immediate_nolock, {}}, Reason::no_right_to_lead,
+                fmt::format("demoting self: my timeline {} is older than the cluster's {}", s.server.timeline.id,
+                            cluster_timeline.id)};
+    if (!takeover.allowed)
+        return {Demote{Demotion::immediate_nolock, {}}, Reason::no_right_to_lead,
+                "demoting self because i do not have the lock and i was a leader: " + takeover.why};
+    return {TakeLease{}, Reason::lease_is_ours, "acquired session lock as a leader"};
+}
+
+/// Compares this node with every other that answers. Empty `why` means: nobody is better.
+struct Comparison {
+    bool better_exists = false;
+    std::vector<std::string> notes;
+};
+
+Comparison compare_with_peers(const Snapshot& s, const std::set<std::string>& others) {
+    Comparison result;
+    const Lsn mine = s.server.position();
+    for (const std::string& name : others) {
+        const PeerStatus* peer = answer_of(s, name);
+        if (!peer || !peer->reachable) continue;
+        if (!peer->system_identifier.empty() && !s.server.system_identifier.empty() &&
+            peer->system_identifier != s.server.system_identifier) {
+            result.notes.push_back(fmt::format("{} has another system identifier and does not count", name));
+            continue;
+        }
+        if (!peer->in_recovery) {
+            result.better_exists = true;
+            result.notes.push_back(fmt::format("Primary ({}) is still alive", name));
+            continue;
+        }
+        if (peer->tags.nofailover) continue;
+        const bool both_known = peer->timeline && s.server.timeline;
+        // A position counts only on the newest timeline: what an older one holds beyond the fork is not the cluster's
+        // any more. Without this rule two nodes could each find the other better, and nobody would lead.
+        if (both_known && peer->timeline < s.server.timeline) continue;
+        if (both_known && peer->timeline > s.server.timeline) {
+            result.better_exists = true;
+            result.notes.push_back(fmt::format("Timeline {} of {} is newer than my timeline {}", peer->timeline.id,
+                                               name, s.server.timeline.id));
+        } else if (peer->position > mine) {
+            result.better_exists = true;
+            result.notes.push_back(fmt::format("Wal position of {} is ahead of my wal position", name));
+        } else if (peer->position == mine && peer->tags.failover_priority > s.tags.failover_priority) {
+            result.better_exists = true;
+            result.notes.push_back(
+                fmt::format("{} has equally tolerable WAL position and priority {}, while this node has priority {}",
+                            name, peer->tags.failover_priority, s.tags.failover_priority));
+        }
+    }
+    return result;
+}
+
+/// The last leader had more WAL than this node, and somebody does not answer: it may be the one who has it, starting as
+/// we are (a cluster whose nodes are all started again). It is worth a while of waiting not to lose what was
+/// acknowledged.
+std::optional<Decision> wait_for_who_has_more(const Snapshot& s, const std::set<std::string>& others) {
+    const Lsn known = s.view->status.optime;
+    const Instant until = s.leaderless_since + std::clamp<Duration>(s.settings.ttl, 5s, 10s);
+    if (s.server.position() >= known || s.now >= until) return std::nullopt;
+    for (const std::string& name : others)
+        if (const PeerStatus* peer = answer_of(s, name); !peer || !peer->reachable)
+            return stand_by(
+                Reason::not_the_healthiest,
+                fmt::format(
+                    "not racing for the lock for {:.1f} s: the last leader had {} more bytes, and {} may have them",
+                    seconds(until - s.now), lag_bytes(known, s.server.position()), name),
+                {}, std::min(until, s.now + 500ms));
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<std::string> peers_to_ask(const Snapshot& seen, const std::set<std::string>& names, Duration age_max) {
+    std::vector<std::string> unknown;
+    for (const std::string& name : names) {
+        if (!seen.view || !seen.view->member(name)) continue;  // its key is gone: nobody to ask
+        const PeerStatus* peer = answer_of(seen, name);
+        if (!peer || seen.now - peer->seen > age_max) unknown.push_back(name);
+    }
+    return unknown;
+}
+
+std::string why_not_promotable(const Snapshot& seen, const Member& member, const PeerStatus* peer, Lsn reference) {
+    if (!peer || !peer->reachable) return "is not reachable";
+    if (!peer->in_recovery) return "is not a standby";
+    if (peer->tags.nofailover || member.tags.nofailover) return "is not allowed to promote";
+    if (peer->watchdog_failed) return "has no working watchdog";
+    if (!seen.server.system_identifier.empty() && !peer->system_identifier.empty() &&
+        peer->system_identifier != seen.server.system_identifier)
+        return fmt::format("has the system identifier {}", peer->system_identifier);
+    const std::uint64_t lag = lag_bytes(reference, peer->position);
+    if (lag > seen.settings.maximum_lag_on_failover_bytes)
+        return fmt::format("exceeds maximum replication lag: {} bytes behind, {} are allowed", lag,
+                           seen.settings.maximum_lag_on_failover_bytes);
+    const Timeline cluster_timeline = seen.view ? seen.view->timeline() : Timeline{};
+    if (seen.settings.check_timeline && peer->timeline < cluster_timeline)
+        return fmt::format("is on timeline {}, the cluster is on {}", peer->timeline.id, cluster_timeline.id);
+    return {};
+}
+
+Succession who_could_succeed(const Snapshot& seen) {
+    Succession result;
+    if (!seen.view) return {false, {}, "etcd does not answer"};
+    const Lsn reference = std::max(seen.view->status.optime, seen.server.position());
+    Lsn best{};
+    std::string reasons;
+    for (const Member& member : seen.view->members) {
+        if (member.name == seen.name) continue;
+        const PeerStatus* peer = answer_of(seen, member.name);
+        const std::string why = why_not_promotable(seen, member, peer, reference);
+        if (!why.empty()) {
+            reasons += fmt::format("{}{} {}", reasons.empty() ? "" : "; ", member.name, why);
+        } else if (!result.possible || peer->position > best) {
+            result = {
+                true, member.name,
+                fmt::format("{} could take over, {} bytes behind", member.name, lag_bytes(reference, peer->position))};
+            best = peer->position;
+        }
+    }
+    if (!result.possible) result.why = reasons.empty() ? "there is no other member" : reasons;
+    return result;
+}
+
+Decision decide_race(const Snapshot& s) {
+    const ClusterView& view = *s.view;
+    const Takeover takeover = may_take_lease(view, s.heartbeat, s.name, s.settings, s.now);
+    if (s.server.is_primary()) return race_of_a_primary(s, takeover);
+    if (!s.server.accepts_connections)
+        return stand_by(Reason::server_starting, "waiting for postgres to answer", {}, s.now + 500ms);
+    if (s.reinit_requested)
+        return stand_by(Reason::reinit_requested, "waiting for a leader to reinitialize from", {}, Instant::max());
+
+    const FailoverRequest* request = binding_request(s);
+    const bool chosen = request && request->candidate == s.name;
+    if (s.settings.pause && !chosen)
+        return stand_by(Reason::paused,
+                        "no action. I am a secondary, and nobody is promoted while the cluster is paused", {},
+                        Instant::max());
+    if (s.tags.nofailover)
+        return stand_by(Reason::not_allowed_to_promote,
+                        "following a different leader because I am not allowed to promote", {}, Instant::max());
+    if (s.settings.standby_cluster)
+        return stand_by(Reason::not_supported,
+                        "not racing for the lock: leading a standby cluster is not supported yet", {}, Instant::max());
+    // What the others acknowledged may be nowhere else than on those that the key `sync` names.
+    if (s.settings.synchronous_mode != SynchronousMode::off && view.sync && !view.sync->leader.empty() &&
+        view.sync->leader != s.name && std::ranges::find(view.sync->members, s.name) == view.sync->members.end() &&
+        !chosen)
+        return stand_by(Reason::not_allowed_to_promote,
+                        fmt::format("not racing for the lock: I am not a synchronous standby of {}", view.sync->leader),
+                        {}, Instant::max());
+    if (s.history_diverged)
+        return stand_by(Reason::not_allowed_to_promote, "not racing for the lock: my history has to be rewound first",
+                        {}, Instant::max());
+
+    const std::set<std::string> others = other_members(s);
+    if (auto names = peers_to_ask(s, others, answer_age_max); !names.empty())
+        return {ProbePeers{std::move(names)},
+                Reason::peers_unknown,
+                "no leader: asking the other members",
+                {},
+                takeover.allowed_at};
+    if (!takeover.allowed)
+        return stand_by(Reason::waiting_for_race, "waiting for the last leader's lease to end: " + takeover.why, {},
+                        std::min(takeover.allowed_at, s.now + 1s));
+    if (s.now < s.pre_promote_backoff)
+        return stand_by(Reason::yielding, "not racing for the lock: pre_promote failed here", {},
+                        s.pre_promote_backoff);
+    if (s.now < s.yield_until && !chosen)
+        return stand_by(Reason::yielding, "released the leader key; waiting for another leader", {}, s.yield_until);
+
+    const Instant soon = s.now + 500ms;
+    std::vector<std::string> notes;
+    if (request && !chosen) {
+        if (request->is_switchover() && request->leader == s.name && s.now < s.yield_until + s.settings.ttl &&
+            request->candidate.empty())
+            return stand_by(Reason::yielding, "following a different leader: a switchover away from me was requested",
+                            {}, soon);
+        if (!request->candidate.empty()) {
+            const Member* member = view.member(request->candidate);
+            const std::string why =
+                member ? why_not_promotable(s, *member, answer_of(s, request->candidate), Lsn{}) : "is not a member";
+            if (why.empty())
+                return stand_by(
+                    Reason::not_the_healthiest,
+                    fmt::format("following a different leader: {} was chosen and is healthy", request->candidate), {},
+                    soon);
+            notes.push_back(fmt::format("the chosen candidate {} {}", request->candidate, why));
+        }
+    }
+
+    if (!chosen) {
+        const std::uint64_t lag = lag_bytes(view.status.optime, s.server.position());
+        if (lag > s.settings.maximum_lag_on_failover_bytes) {
+            notes.push_back(
+                fmt::format("My wal position exceeds maximum replication lag: {} bytes behind, {} are allowed", lag,
+                            s.settings.maximum_lag_on_failover_bytes));
+            return not_the_healthiest(std::move(notes), soon);
+        }
+        if (s.settings.check_timeline && s.server.timeline < view.timeline()) {
+            notes.push_back(
+                fmt::format("My timeline {} is older than the cluster's {}", s.server.timeline.id, view.timeline().id));
+            return not_the_healthiest(std::move(notes), soon);
+        }
+        Comparison comparison = compare_with_peers(s, others);
+        notes.insert(notes.end(), comparison.notes.begin(), comparison.notes.end());
+        if (comparison.better_exists) return not_the_healthiest(std::move(notes), soon);
+        if (auto wait = wait_for_who_has_more(s, others)) return std::move(*wait);
+    } else {
+        for (const std::string& name : others)
+            if (const PeerStatus* peer = answer_of(s, name); peer && peer->reachable && !peer->in_recovery) {
+                notes.push_back(fmt::format("Primary ({}) is still alive", name));
+                return not_the_healthiest(std::move(notes), soon);
+            }
+    }
+    return {TakeLease{}, chosen ? Reason::manual_candidate : Reason::election_won,
+            "promoted self to leader by acquiring session lock", std::move(notes)};
+}
+
+}  // namespace pgkeel::ha

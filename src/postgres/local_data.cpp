@@ -1,0 +1,222 @@
+#include "log/log.hpp"
+#include "postgres/control_data.hpp"
+#include "postgres/data_directory.hpp"
+#include "postgres/local_server.hpp"
+#include "postgres/replica_methods.hpp"
+#include "postgres/rewind.hpp"
+#include "postgres/timeline_history.hpp"
+
+// Where a node's data comes from and how it is brought back into line.
+
+namespace pgkeel::postgres {
+
+namespace {
+
+/// A copy of a large database takes a day; it is ended by `cancel`, not by a clock.
+constexpr Duration copy_time = std::chrono::hours(24 * 7);
+/// An archive that does not answer must not keep a node down.
+constexpr Duration archive_time = std::chrono::minutes(1);
+constexpr Duration question_time = std::chrono::seconds(5);
+
+Endpoint endpoint_of(const Member& member) {
+    return {member.host, member.port};
+}
+
+}  // namespace
+
+Task<Result<>> LocalServer::create_cluster() {
+    Cancel& cancel = begin_operation();
+    auto created = co_await create_cluster_files(programs_, files_, clock_.now() + copy_time, &cancel);
+    if (!created) co_return std::unexpected(std::move(created.error()));
+    bootstrapped_ = std::move(*created);
+    co_return Result<>{};
+}
+
+namespace {
+
+/// Statements on one session, because some of them are settings for those that follow.
+Task<Result<SqlRows>> run_on(std::shared_ptr<Connection> session, Clock& clock, std::string statement,
+                             std::vector<std::string> parameters) {
+    co_return co_await session->query(std::move(statement), std::move(parameters),
+                                      clock.now() + std::chrono::seconds(30));
+}
+
+}  // namespace
+
+Task<Result<>> LocalServer::finish_bootstrap() {
+    Cancel& cancel = begin_operation();
+    auto opened = co_await connect("Patroni", std::chrono::milliseconds(0), clock_.now() + question_time);
+    if (!opened) co_return std::unexpected(std::move(opened.error()));
+    const std::shared_ptr<Connection> session = std::move(*opened);
+    const RunSql run = [session, &clock = clock_](std::string statement, std::vector<std::string> parameters) {
+        return run_on(session, clock, std::move(statement), std::move(parameters));
+    };
+    if (auto done = co_await set_superuser_password(agent_, run); !done) co_return done;
+    FileFacts facts;
+    facts.postmaster = co_await find_server();
+    const Endpoint endpoint = login_for(facts, "Patroni").endpoint;
+    if (auto done = co_await run_post_bootstrap(programs_, endpoint, clock_.now() + copy_time, &cancel); !done)
+        co_return done;
+    if (auto done = co_await create_service_users(agent_, run); !done) co_return done;
+    if (bootstrapped_ && bootstrapped_->custom) {
+        auto ended =
+            co_await workers_.run([this, dynamic = dynamic_] { return end_custom_bootstrap(files_, agent_, dynamic); });
+        if (!ended) co_return ended;
+    }
+    bootstrapped_.reset();
+    last_.in_recovery = false;
+    auto changed = co_await rewrite_running();
+    if (!changed) co_return std::unexpected(std::move(changed.error()));
+    reload_server(facts.postmaster.pid);
+    co_await refresh_abilities();
+    co_return Result<>{};
+}
+
+Task<Result<>> LocalServer::clone(std::optional<Member> source) {
+    co_await load_configuration();
+    Cancel& cancel = begin_operation();
+    std::vector<std::string> warnings;
+    const bool leads_standby_cluster = dynamic_.contains("standby_cluster") && source && source->role == Role::primary;
+    auto methods = replica_methods(agent_, dynamic_, leads_standby_cluster, warnings);
+    for (const std::string& warning : warnings) log::warning("{}", warning);
+    std::optional<Endpoint> from;
+    if (source) from = endpoint_of(*source);
+    bootstrapped_.reset();
+    auto created = co_await create_replica(programs_, files_, std::move(methods), std::move(from),
+                                           clock_.now() + copy_time, &cancel);
+    if (created) co_await refresh_abilities();
+    co_return created;
+}
+
+Task<Result<>> LocalServer::remove_data(std::string keep_as) {
+    const auto found = co_await find_server();
+    if (found.state != Postmaster::absent)
+        co_return fail(Errc::unsafe, fmt::format("cannot remove {}: its server runs", agent_.postgresql.data_dir));
+    observer_.disconnect();
+    co_return co_await workers_.run([directory = agent_.postgresql.data_dir, keep_as] {
+        return keep_as.empty() ? wipe_data_directory(directory) : set_data_directory_aside(directory, keep_as);
+    });
+}
+
+namespace {
+
+/// The leader's own word about its past, over the replication protocol.
+Task<Result<LeaderHistory>> history_of(Clock& clock, const config::AgentConfig& agent, Member leader) {
+    const Deadline deadline = clock.now() + question_time;
+    Login login{.endpoint = endpoint_of(leader), .user = agent.postgresql.replication, .replication = true};
+    auto connection = co_await Connection::open(clock, std::move(login), deadline);
+    if (!connection) co_return std::unexpected(std::move(connection.error()));
+    auto rows = co_await (*connection)->query("IDENTIFY_SYSTEM", {}, deadline);
+    if (!rows) co_return std::unexpected(std::move(rows.error()));
+    if (rows->empty()) co_return fail(Errc::postgres_error, "IDENTIFY_SYSTEM returned nothing");
+    std::vector<std::string> row;
+    for (const auto& field : rows->front()) row.push_back(field.value_or(""));
+    auto identity = parse_identify_system(row);
+    if (!identity) co_return std::unexpected(std::move(identity.error()));
+    LeaderHistory history{identity->timeline, {}};
+    if (history.timeline.id > 1) {
+        auto file =
+            co_await (*connection)->query(fmt::format("TIMELINE_HISTORY {}", history.timeline.id), {}, deadline);
+        if (!file) co_return std::unexpected(std::move(file.error()));
+        if (file->empty() || file->front().size() < 2)
+            co_return fail(Errc::postgres_error, fmt::format("timeline {} has no history", history.timeline.id));
+        auto entries = parse_timeline_history(file->front()[1].value_or(""));
+        if (!entries) co_return std::unexpected(std::move(entries.error()));
+        history.entries = std::move(*entries);
+    }
+    co_return history;
+}
+
+/// Only a primary's history is worth comparing with: a standby may still change its own.
+Task<Result<>> must_be_primary(Clock& clock, const config::AgentConfig& agent, Member leader) {
+    const Deadline deadline = clock.now() + question_time;
+    const auto& postgresql = agent.postgresql;
+    const config::PgUser& user = postgresql.rewind.username.empty() ? postgresql.superuser : postgresql.rewind;
+    Login login{.endpoint = endpoint_of(leader), .user = user, .database = postgresql.database};
+    auto connection = co_await Connection::open(clock, std::move(login), deadline);
+    if (!connection) co_return std::unexpected(std::move(connection.error()));
+    auto rows = co_await (*connection)->query("SELECT pg_is_in_recovery()", {}, deadline);
+    if (!rows) co_return std::unexpected(std::move(rows.error()));
+    if (rows->empty() || rows->front()[0] != "f")
+        co_return fail(Errc::unavailable, fmt::format("{} is still in recovery", leader.name));
+    co_return Result<>{};
+}
+
+}  // namespace
+
+Task<Result<Server::Divergence>> LocalServer::compare_history(Member leader, ServerState here) {
+    if (auto primary = co_await must_be_primary(clock_, agent_, leader); !primary)
+        co_return fail(fmt::format("comparing with {}", leader.name), std::move(primary.error()));
+    auto theirs = co_await history_of(clock_, agent_, leader);
+    if (!theirs) co_return fail(fmt::format("comparing with {}", leader.name), std::move(theirs.error()));
+    std::optional<LocalHistory> ours;
+    std::optional<ControlData> control;
+    if (here.accepts_connections) {
+        ours = LocalHistory{.timeline = here.timeline,
+                            .position = here.in_recovery ? here.replayed : here.written,
+                            .was_primary = !here.in_recovery,
+                            .checkpoint_end = {}};
+    } else {
+        auto read = co_await read_control_data(programs_, clock_.now() + question_time);
+        if (!read) co_return std::unexpected(std::move(read.error()));
+        control = std::move(*read);
+        ours = local_history(*control);
+    }
+    if (!ours) co_return fail(Errc::not_found, "this node's own timeline and position are not known");
+    if (control && wants_checkpoint_end(*ours, *theirs))
+        ours->checkpoint_end = co_await shutdown_checkpoint_end(programs_, ours->timeline, control->checkpoint,
+                                                                clock_.now() + std::chrono::seconds(30));
+    const RewindNeed need = needs_rewind(*ours, *theirs);
+    if (!need.needed) co_return fail(Errc::not_found, fmt::format("cannot compare with {}: {}", leader.name, need.why));
+    co_return Divergence{*need.needed, need.why};
+}
+
+/// With the command of the files as they would be written now: what only this node has completed must not be lost with
+/// it.
+Task<Result<int>> LocalServer::archive_completed_wal(const Parameters& parameters, Deadline deadline, Cancel& cancel) {
+    const auto value = [&](const char* name) {
+        const auto found = parameters.file.find(name);
+        return found == parameters.file.end() ? std::string() : found->second;
+    };
+    if (const std::string mode = value("archive_mode"); mode != "on" && mode != "always") co_return 0;
+    co_return co_await archive_ready_segments(programs_, value("archive_command"), deadline, &cancel);
+}
+
+Task<Result<>> LocalServer::rewind(Member leader) {
+    if ((co_await find_server()).state != Postmaster::absent)
+        co_return fail(Errc::unsafe, "cannot rewind a server that runs");
+    Cancel& cancel = begin_operation();
+    const Deadline deadline = clock_.now() + copy_time;
+    const Source source{.name = leader.name, .host = leader.host, .port = leader.port, .slot_name = {}};
+    auto parameters = co_await parameters_for(role_of(false, source), source);
+    if (const auto archived = co_await archive_completed_wal(parameters, clock_.now() + archive_time, cancel);
+        !archived)
+        log::warning("not all WAL was archived before the rewind: {}", archived.error().line());
+    const auto restore = parameters.recovery.find("restore_command");
+    RewindRequest request{endpoint_of(leader), dynamic_,
+                          restore == parameters.recovery.end() ? std::string() : restore->second};
+    auto done = co_await run_rewind(programs_, files_, std::move(request), deadline, &cancel);
+    observer_.want_control();
+    co_return done;
+}
+
+Task<Result<>> LocalServer::recover_single_user() {
+    if ((co_await find_server()).state != Postmaster::absent)
+        co_return fail(Errc::unsafe, "cannot recover a server that runs in single-user mode");
+    Cancel& cancel = begin_operation();
+    auto parameters = co_await parameters_for(Role::primary, std::nullopt);
+    // As a standby this server archives nothing: what only it has completed would be a hole in the archive for ever.
+    const auto archived = co_await archive_completed_wal(parameters, clock_.now() + archive_time, cancel);
+    if (!archived) log::warning("not all completed WAL was archived: {}", archived.error().line());
+    co_return co_await postgres::recover_single_user(programs_, files_, parameters, clock_.now() + copy_time, &cancel);
+}
+
+Task<Result<std::vector<HistoryEntry>>> LocalServer::timeline_history(Timeline timeline) {
+    if (timeline.id <= 1) co_return std::vector<HistoryEntry>{};
+    const std::string path = agent_.postgresql.data_dir + "/pg_wal/" + history_file_name(timeline);
+    auto text = co_await workers_.run([path] { return read_file(path); });
+    if (!text) co_return std::unexpected(std::move(text.error()));
+    co_return parse_timeline_history(*text);
+}
+
+}  // namespace pgkeel::postgres

@@ -1,0 +1,106 @@
+#pragma once
+#include "async/task.hpp"
+#include "base/clock.hpp"
+#include "base/cluster_view.hpp"
+#include "base/result.hpp"
+#include "base/server_state.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace pgkeel::postgres {
+
+/// Where a standby streams from.
+struct Source {
+    std::string name;  ///< member name; for logs
+    std::string host;
+    std::string port;
+    std::string slot_name;  ///< empty: without a slot
+    bool operator==(const Source&) const = default;
+};
+
+enum class StopMode { fast, immediate };
+
+struct StopOptions {
+    StopMode mode = StopMode::fast;
+    bool checkpoint_first = false;  ///< so that the shutdown's own checkpoint is short
+    /// Escalates fast → immediate → kill when it runs out.
+    Duration timeout = std::chrono::seconds(60);
+    /// Called once user backends are gone and pg_control says "shut down", with the shutdown checkpoint's position,
+    /// although the postmaster may still be waiting for its archiver or a wal sender.
+    std::function<void(Lsn)> on_shut_down;
+};
+
+struct StartOptions {
+    bool as_primary = false;       ///< no standby.signal
+    std::optional<Source> source;  ///< standby: primary_conninfo; none: recover from the archive alone
+    Duration timeout = std::chrono::seconds(300);
+    /// Asked just before the postmaster is started and just after: preparing may take longer than a lease lasts. When
+    /// it says no the server is killed, and the call comes back with `cancelled`. None: always.
+    std::function<bool()> allowed{};
+};
+
+/// PostgreSQL on this node, as the agent drives it. The real one is LocalServer; the simulation has another.
+/// One operation at a time, except `observe`, `kill_everything` and `reload`; none blocks the event loop.
+class Server {
+  public:
+    virtual ~Server() = default;
+
+    /// What can be seen now. Never fails: what did not answer before `deadline` is a fact of its own.
+    virtual Task<ServerState> observe(Deadline deadline) = 0;
+    /// Called on the event loop when the postmaster ends. Set once.
+    virtual void on_exit(std::function<void()> callback) = 0;
+
+    /// initdb or the configured bootstrap method; leaves an empty-handed server stopped. Errors: io_error,
+    /// process_failed.
+    virtual Task<Result<>> create_cluster() = 0;
+    /// Users, rights and the post_bootstrap script on the running new cluster.
+    virtual Task<Result<>> finish_bootstrap() = 0;
+    /// Fills the empty data directory from `source`, or without one by methods that need no leader.
+    virtual Task<Result<>> clone(std::optional<Member> source) = 0;
+    /// Removes the data directory's content; `keep_as` renames it instead.
+    virtual Task<Result<>> remove_data(std::string keep_as) = 0;
+
+    /// Writes the configuration and starts. Comes back when connections are accepted. Errors: process_failed — the
+    /// server ended; timed_out — it still starts.
+    virtual Task<Result<>> start(StartOptions options) = 0;
+    /// Stops, and waits until every backend is gone. Returns the shutdown checkpoint's position (zero after an
+    /// immediate stop).
+    virtual Task<Result<Lsn>> stop(StopOptions options) = 0;
+    /// SIGKILL for every process of this server, postmaster frozen first so that it cannot fork. Comes back when none
+    /// is left.
+    virtual Task<> kill_everything() = 0;
+    /// Asks for promotion and waits until it is writable. Errors: timed_out, process_failed.
+    virtual Task<Result<>> promote(Duration timeout) = 0;
+    /// Gives up a running clone, bootstrap or rewind: its call comes back with `cancelled`.
+    virtual void cancel() = 0;
+    /// CHECKPOINT.
+    virtual Task<Result<>> checkpoint() = 0;
+    /// Makes a running standby stream from `source`; restarts it if its version must.
+    virtual Task<Result<>> follow(std::optional<Source> source) = 0;
+    /// Whether and how this node's history left that of `leader`; see ha/rewind.hpp for the rule.
+    struct Divergence {
+        bool needs_rewind = false;
+        std::string why;
+    };
+    virtual Task<Result<Divergence>> compare_history(Member leader, ServerState here) = 0;
+    virtual Task<Result<>> rewind(Member leader) = 0;
+    /// Replays WAL in single-user mode, so that pg_rewind finds a clean shutdown.
+    virtual Task<Result<>> recover_single_user() = 0;
+
+    /// Writes the configuration files for the dynamic configuration given and reloads a running server.
+    virtual Task<Result<>> apply_configuration(std::string dynamic_config_json, bool force_reload) = 0;
+    virtual Task<Result<>> create_slot(std::string name) = 0;
+    virtual Task<Result<>> drop_slot(std::string name) = 0;
+    virtual Task<Result<>> advance_slot(std::string name, Lsn to) = 0;
+
+    /// `timeline,lsn,reason` lines of the current timeline's history file, oldest first.
+    virtual Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline timeline) = 0;
+
+    using Abilities = ServerAbilities;
+    virtual Abilities abilities() const = 0;
+};
+
+}  // namespace pgkeel::postgres

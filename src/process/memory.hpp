@@ -1,0 +1,10 @@
+#pragma once
+
+namespace pgkeel {
+
+/// Lets go of the program's code pages: those that are still used come back from the page cache by themselves, those
+/// that only the start needed (TLS and LDAP libraries, the YAML reader) do not. An agent's resident memory is then what
+/// it works with. See madvise(2), MADV_DONTNEED: code pages are private mappings of files that nobody has written to.
+void release_unused_code();
+
+}  // namespace pgkeel

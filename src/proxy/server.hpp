@@ -1,0 +1,12 @@
+#pragma once
+#include "config/pooler.hpp"
+#include "proxy/options.hpp"
+#include "proxy/signals.hpp"
+
+namespace pgkeel::proxy {
+
+/// Serves clients until a signal or the console ends it. The process around it is ready: user, limits, log, pidfile.
+/// \return the exit status: 0 ended on request, 1 it could not go on
+int serve(config::PoolerConfig config, const Options& options, Signals& signals);
+
+}  // namespace pgkeel::proxy

@@ -1,0 +1,54 @@
+#pragma once
+#include "engine/loop.hpp"
+#include "engine/tls.hpp"
+#include "pool/worker.hpp"
+#include "proxy/resolver.hpp"
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+namespace pgkeel::proxy {
+
+class World;
+
+/// A thread with its loop and its sessions.
+class Thread final : public pool::Surroundings {
+  public:
+    Thread(World& world, pool::WorkerId id, std::unique_ptr<engine::Loop> loop);
+
+    void start();  ///< on a system thread of its own
+    void run();    ///< on this one
+    void join();
+
+    pool::Worker& worker() { return worker_; }
+    engine::Loop& loop() { return *loop_; }
+    Resolver& resolver() { return resolver_; }
+    /// A new client's socket. On this thread.
+    void adopt(int socket, const config::Listener& listener);
+
+    Instant now() const override { return loop_->now(); }
+    WallTime wall_now() const override { return std::chrono::system_clock::now(); }
+    void offload(Job work, Job done) override { loop_->offload(std::move(work), std::move(done)); }
+    void after(Duration wait, Job job) override { loop_->after(wait, std::move(job)); }
+    void post(pool::WorkerId worker, std::move_only_function<void(pool::Worker&)> job) override;
+    void resolve(const std::string& host, std::uint16_t port,
+                 std::move_only_function<void(Result<std::string>)> done) override;
+    pool::OwnedWire connect(const std::string& address, std::uint16_t port, pool::WireOwner& owner) override;
+    void hand_over(pool::OwnedWire wire, pool::WorkerId to,
+                   std::move_only_function<void(pool::Worker&, Attach)> arrived) override;
+    std::shared_ptr<ssl_ctx_st> client_tls() const override;
+    std::shared_ptr<ssl_ctx_st> server_tls() const override;
+    std::unique_ptr<pool::Console> open_console(pool::Client& client) override;
+
+  private:
+    void maintain();
+
+    World& world_;
+    std::unique_ptr<engine::Loop> loop_;
+    Resolver resolver_;
+    pool::Worker worker_;
+    std::thread thread_;
+};
+
+}  // namespace pgkeel::proxy

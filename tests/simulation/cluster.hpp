@@ -1,0 +1,107 @@
+#pragma once
+#include "agent/node.hpp"
+#include "simulation/machine.hpp"
+#include "simulation/sim_etcd.hpp"
+#include "simulation/sim_server.hpp"
+
+#include <fmt/format.h>
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace pgkeel::simulation {
+
+/// A whole cluster of real agents (agent::Node, ha::decide, the transactions) on a virtual clock, etcd, network and
+/// PostgreSQL.
+///
+/// After every event it checks what must never be: two machines that could acknowledge a write, a promotion or a start
+/// as primary without the leader key, a planned switchover that loses something, an election that passes over somebody
+/// with more WAL, an agent that turns round and round while no time passes.
+class Cluster {
+  public:
+    struct Options {
+        std::uint64_t seed = 1;
+        bool faults = true;
+        Duration fault_time = std::chrono::seconds(60);  ///< with a ttl of 5 s; longer with a longer one
+        Duration heal_time = std::chrono::seconds(60);
+    };
+    explicit Cluster(Options options);
+    ~Cluster();
+
+    /// Runs to the end or to the first violation. Empty: everything held.
+    std::string run();
+
+    World& world() { return world_; }
+    std::string describe() const;
+    std::uint64_t failovers() const { return promotions_; }
+    std::uint64_t faults() const { return faults_made_; }
+
+    // What the parts ask.
+    const Machine* reachable_machine(const std::string& from, const std::string& to) const;
+    void became(Machine& machine, const std::string& what);
+    void ship_wal_of(Machine& primary);
+    void ended_in_order(const Machine& primary);
+    void asked_to_promote(const Machine& machine);
+    PeerStatus peer_status(const std::string& from, const std::string& to) const;
+    template <class... Args>
+    void noted(fmt::format_string<Args...> text, Args&&... args) {
+        world_.note(fmt::format(text, std::forward<Args>(args)...));
+    }
+    double start_failures = 0;
+
+  private:
+    struct Host;
+    Host* host(const std::string& name) const;
+    bool linked(const std::string& a, const std::string& b) const { return !cut_.contains({a, b}); }
+    void start_agent(Host& host);
+    void kill_agent(Host& host);
+    bool poll_and_check();
+    void violate(std::string what);
+    void tick();
+    void schedule_fault();
+    void make_fault();
+    void stand_still(Host& victim, Duration length);
+    void heal();
+    std::string check_liveness() const;
+    void request_switchover();
+    void check_promotion(const Machine& machine);
+    void check_election();
+    void check_heartbeats();
+    bool poll_agents();
+    bool in_peace_since(Instant begin) const;
+
+    Options options_;
+    World world_;
+    SimEtcd etcd_;
+    std::vector<std::unique_ptr<Host>> hosts_;
+    std::set<std::pair<std::string, std::string>> cut_;  ///< directed; "etcd" is a place too
+    std::set<int> kinds_;                                ///< kinds of fault this seed draws from
+    /// A primary that was stopped in order: who takes over from it without a fault in between must have all of its WAL.
+    struct OrderlyEnd {
+        std::string name;
+        Timeline timeline;
+        Lsn position;
+        Instant when{};
+    };
+    std::optional<OrderlyEnd> orderly_end_;
+    struct Heartbeat {
+        StatusKey status;
+        Instant when{};
+    };
+    Heartbeat last_heartbeat_;
+    etcd::Revision led_since_ = 0;
+    std::string led_by_;
+    std::string requested_;  ///< whom an operator wanted to lead, since the last promotion
+    Instant last_fault_{};   ///< made, or over
+    std::string violation_;
+    int ttl_ = 5;
+    bool faulty_ = false;
+    std::uint64_t promotions_ = 0;
+    std::uint64_t faults_made_ = 0;
+};
+
+}  // namespace pgkeel::simulation

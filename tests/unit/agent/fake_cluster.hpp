@@ -1,0 +1,238 @@
+#pragma once
+#include "agent/node.hpp"
+#include "agent/rest/api.hpp"
+#include "base/version.hpp"
+#include "support/event_loop.hpp"
+#include "support/memory_store.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+
+// Real nodes on an etcd in memory, with PostgreSQL servers that are only numbers: they start, stop, promote and stream
+// from each other at once.
+
+namespace pgkeel::test {
+
+class FakeServer;
+
+struct FakeServers {
+    std::map<std::string, FakeServer*> by_name;
+    std::string system_identifier = "7000000000000000001";
+};
+
+class FakeServer final : public postgres::Server {
+  public:
+    FakeServer(FakeServers& all, std::string name) : all_(all), name_(std::move(name)) { all_.by_name[name_] = this; }
+
+    bool running = false;
+    bool as_primary = false;
+    bool pending_restart = false;
+    std::string follows{};
+    Lsn position{};
+    Timeline timeline{1};
+    bool has_data = false;
+    std::string port{}, unix_socket{}, unix_socket_id{};  ///< what postmaster.pid says
+    int restarts = 0;
+    std::optional<Timeline> checkpointed{};  ///< what pg_control of a running primary shows; nothing: it is not read
+    std::function<void()> before_start{};    ///< what happens while a start is prepared
+
+    /// Somebody writes; a standby that streams has it at once.
+    void write(std::uint64_t bytes) { position.bytes += bytes; }
+    void kill_postmaster() {
+        running = false;
+        if (on_exit_) on_exit_();
+    }
+
+    Task<ServerState> observe(Deadline) override {
+        ServerState state;
+        state.data_directory = has_data ? DataDirectory::present : DataDirectory::empty;
+        if (!has_data) co_return state;
+        state.system_identifier = all_.system_identifier;
+        state.standby_signal = !as_primary;
+        ControlData control;
+        control.state = !as_primary ? ControlState::shut_down_in_recovery
+                        : clean_    ? ControlState::shut_down
+                                    : ControlState::in_production;
+        if (!running) state.control = control;
+        if (!running) co_return state;
+        const FakeServer* source = streaming_from();
+        if (source != nullptr) {
+            position = source->position;
+            timeline = source->timeline;
+        }
+        state.postmaster = Postmaster::running;
+        state.port = port;
+        state.unix_socket = unix_socket;
+        state.unix_socket_id = unix_socket_id;
+        state.accepts_connections = true;
+        state.in_recovery = !as_primary;
+        state.version_number = 150020;
+        state.postmaster_start_time = "2026-11-21 02:03:04.500000+00:00";
+        state.timeline = timeline;
+        state.pending_restart = pending_restart;
+        state.pending_restart_reason_json =
+            pending_restart ? R"({"max_connections":{"old_value":"100","new_value":"101"}})" : "{}";
+        if (as_primary && checkpointed) {
+            control.checkpoint_timeline = *checkpointed;
+            state.control = control;
+        }
+        if (as_primary) state.written = position;
+        if (!as_primary) state.received = state.replayed = state.latest_end = position;
+        if (source != nullptr) state.replication_state = "streaming";
+        for (const auto& [other, server] : all_.by_name)
+            if (as_primary && server->streaming_from() == this)
+                state.replication.push_back({"replicator", other, "127.0.0.1", "streaming", "async", 0, position,
+                                             position, position, position});
+        co_return state;
+    }
+    void on_exit(std::function<void()> callback) override { on_exit_ = std::move(callback); }
+    Task<Result<>> create_cluster() override {
+        has_data = true;
+        as_primary = true;
+        position = Lsn{0x1000000};
+        co_return Result<>{};
+    }
+    Task<Result<>> finish_bootstrap() override { co_return Result<>{}; }
+    Task<Result<>> clone(std::optional<Member> source) override {
+        has_data = true;
+        as_primary = false;
+        if (source) position = all_.by_name.at(source->name)->position;
+        co_return Result<>{};
+    }
+    Task<Result<>> remove_data(std::string) override {
+        has_data = false;
+        co_return Result<>{};
+    }
+    Task<Result<>> start(postgres::StartOptions options) override {
+        if (before_start) before_start();
+        if (options.allowed && !options.allowed()) co_return fail(Errc::cancelled, "not allowed any more");
+        running = true;
+        clean_ = false;
+        pending_restart = false;
+        ++restarts;
+        as_primary = options.as_primary;
+        follows = options.source ? options.source->name : "";
+        co_return Result<>{};
+    }
+    Task<Result<Lsn>> stop(postgres::StopOptions options) override {
+        running = false;
+        clean_ = options.mode == postgres::StopMode::fast;
+        if (as_primary && clean_) position.bytes += 1;  // the shutdown checkpoint; standbys below receive it first
+        for (auto& [other, server] : all_.by_name)
+            if (clean_ && server->running && server->follows == name_) server->position = Lsn{position.bytes + 1};
+        if (options.on_shut_down && clean_) options.on_shut_down(position);
+        co_return position;
+    }
+    Task<> kill_everything() override {
+        running = false;
+        co_return;
+    }
+    Task<Result<>> promote(Duration) override {
+        as_primary = true;
+        history_.push_back({timeline, position, "no recovery target specified", "", ""});
+        ++timeline.id;
+        co_return Result<>{};
+    }
+    void cancel() override {}
+    Task<Result<>> checkpoint() override {
+        if (checkpointed) checkpointed = timeline;
+        co_return Result<>{};
+    }
+    Task<Result<>> follow(std::optional<postgres::Source> source) override {
+        follows = source ? source->name : "";
+        co_return Result<>{};
+    }
+    Task<Result<Divergence>> compare_history(Member, ServerState) override { co_return Divergence{}; }
+    Task<Result<>> rewind(Member) override { co_return Result<>{}; }
+    Task<Result<>> recover_single_user() override { co_return Result<>{}; }
+    Task<Result<>> apply_configuration(std::string, bool) override { co_return Result<>{}; }
+    Task<Result<>> create_slot(std::string) override { co_return Result<>{}; }
+    Task<Result<>> drop_slot(std::string) override { co_return Result<>{}; }
+    Task<Result<>> advance_slot(std::string, Lsn) override { co_return Result<>{}; }
+    Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline) override { co_return history_; }
+    Abilities abilities() const override {
+        Abilities abilities;
+        abilities.has_bootstrap_section = true;
+        return abilities;
+    }
+
+  private:
+    const FakeServer* streaming_from() const {
+        const auto found = all_.by_name.find(follows);
+        if (!running || as_primary || found == all_.by_name.end()) return nullptr;
+        return found->second->running && found->second->as_primary ? found->second : nullptr;
+    }
+
+    FakeServers& all_;
+    std::string name_;
+    bool clean_ = false;
+    std::vector<HistoryEntry> history_;
+    std::function<void()> on_exit_;
+};
+
+/// The other nodes as they would answer.
+class FakePeers final : public cluster::Peers {
+  public:
+    explicit FakePeers(FakeServers& servers) : servers_(servers) {}
+    std::map<std::string, Tags> tags;
+
+    Task<PeerStatus> probe(Member member, Deadline deadline) override {
+        PeerStatus status;
+        status.name = member.name;
+        const auto found = servers_.by_name.find(member.name);
+        if (found == servers_.by_name.end()) co_return status;
+        const ServerState state = co_await found->second->observe(deadline);
+        status.reachable = state.running();
+        status.in_recovery = state.in_recovery;
+        status.timeline = state.timeline;
+        status.position = state.position();
+        status.system_identifier = state.system_identifier;
+        status.tags = member.tags;
+        co_return status;
+    }
+
+  private:
+    FakeServers& servers_;
+};
+
+class NoScripts final : public agent::Scripts {
+  public:
+    void call(agent::Callback, Role) override {}
+    Task<Result<>> pre_promote() override { co_return Result<>{}; }
+};
+
+/// A node with everything it needs, its API included.
+struct FakeNode {
+    FakeNode(EventLoop& loop, MemoryEtcd& etcd, FakeServers& servers, const std::string& name,
+             config::AgentConfig config, const std::string& dynamic)
+        : store(etcd),
+          server(servers, name),
+          peers(servers),
+          node({loop.context.get_executor(), loop.clock, store, server, peers, scripts},
+               cluster::Keys{"/service/demo/"}, identity(name, config), dynamic),
+          api({node, server, loop.clock, store, peers, [this] { ++reloads; }}, config) {}
+
+    static agent::Identity identity(const std::string& name, const config::AgentConfig& config) {
+        agent::Identity identity;
+        identity.name = name;
+        identity.scope = "demo";
+        identity.id = name + "/1";
+        identity.tags = config.tags;
+        identity.published_tags = config.published_tags;
+        identity.conn_url = "postgres://127.0.0.1:5432/postgres";
+        identity.api_url = "http://127.0.0.1:8008/patroni";
+        identity.version = patroni_version();
+        return identity;
+    }
+
+    MemoryStore store;
+    FakeServer server;
+    FakePeers peers;
+    NoScripts scripts;
+    int reloads = 0;
+    agent::Node node;
+    agent::rest::RestApi api;
+};
+
+}  // namespace pgkeel::test

@@ -1,0 +1,112 @@
+// What happens to a node in the middle of something else: requests and signals that come at the worst moment.
+#include "async/spawn.hpp"
+#include "unit/agent/fake_cluster.hpp"
+
+#include <gtest/gtest.h>
+
+namespace pgkeel::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<> run_node(agent::Node& node, bool& ended) {
+    (void)co_await node.run();
+    ended = true;
+}
+
+class NodeRaces : public testing::Test {
+  protected:
+    void SetUp() override {
+        spawn(loop.context.get_executor(), "pg-a", run_node(one.node, ended));
+        ASSERT_TRUE(loop.until(
+            [&] { return one.node.holds_lease() && one.node.last().server.is_primary() && !one.node.last().operation; },
+            5s));
+    }
+    void TearDown() override {
+        one.server.before_start = nullptr;
+        one.node.shut_down();
+        EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+        etcd.break_watches();
+        loop.until([] { return false; }, 30ms);
+    }
+
+    EventLoop loop;
+    MemoryEtcd etcd{loop.clock};
+    FakeServers servers;
+    FakeNode one{loop, etcd, servers, "pg-a", {}, R"({"ttl":6,"loop_wait":1,"retry_timeout":3})"};
+    bool ended = false;
+};
+
+TEST_F(NodeRaces, a_restart_is_refused_once_the_agent_stops) {
+    const int before = one.server.restarts;
+    one.node.shut_down();
+    const auto outcome = loop.run(one.node.restart({}));
+    EXPECT_EQ(outcome.status, 503);
+    EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+    EXPECT_EQ(one.server.restarts, before);
+    EXPECT_FALSE(one.server.running);
+}
+
+TEST_F(NodeRaces, a_server_that_is_being_restarted_does_not_come_up_behind_an_agent_that_stops) {
+    const int before = one.server.restarts;
+    one.server.before_start = [this] { one.node.shut_down(); };
+    const auto outcome = loop.run(one.node.restart({}));
+    EXPECT_EQ(outcome.status, 503);
+    EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+    EXPECT_EQ(one.server.restarts, before);
+    EXPECT_FALSE(one.server.running);
+}
+
+TEST_F(NodeRaces, the_servers_configuration_changes_when_no_operation_runs) {
+    int asked = 0;
+    int during_operation = 0;
+    one.server.before_start = [&] {
+        one.node.reload(one.node.identity(), [&] {
+            if (one.node.last().operation) ++during_operation;
+            return ++asked == 2;  // it may say that this moment is no good
+        });
+        one.node.wake();
+    };
+    EXPECT_EQ(loop.run(one.node.restart({})).status, 200);
+    EXPECT_TRUE(loop.until([&] { return asked == 2; }, 5s));
+    loop.until([] { return false; }, 100ms);
+    EXPECT_EQ(asked, 2);
+    EXPECT_EQ(during_operation, 0);
+}
+
+Task<> ask_for_lease(agent::LeaseKeeper& keeper, etcd::LeaseId& lease) {
+    const auto got = co_await keeper.ensure_lease();
+    if (got) lease = *got;
+}
+
+Task<> ask_twice(agent::LeaseKeeper& keeper, etcd::LeaseId& first, etcd::LeaseId& second) {
+    std::vector<Task<>> both;
+    both.push_back(ask_for_lease(keeper, first));
+    both.push_back(ask_for_lease(keeper, second));
+    co_await all_of(std::move(both));
+}
+
+// A bootstrap and the member key ask at the same time. With two leases only one would be kept alive, and a bootstrap
+// that takes longer than the ttl lost its key `initialize` with the other.
+TEST(LeaseKeeper, all_who_ask_at_once_get_the_same_lease) {
+    EventLoop loop;
+    MemoryEtcd etcd{loop.clock};
+    MemoryStore store{etcd};
+    agent::LeaseKeeper keeper(loop.clock, store, cluster::Keys{"/service/demo/"}, "pg-a", {});
+    etcd::LeaseId first = 0;
+    etcd::LeaseId second = 0;
+    loop.run(ask_twice(keeper, first, second));
+    EXPECT_NE(first, 0);
+    EXPECT_EQ(first, second);
+    EXPECT_EQ(keeper.lease(), first);
+}
+
+TEST_F(NodeRaces, a_checkpoint_that_a_promotion_still_owes_is_made_up_for) {
+    one.server.timeline = Timeline{2};
+    one.server.checkpointed = Timeline{1};
+    one.node.wake();
+    EXPECT_TRUE(loop.until([&] { return one.server.checkpointed == Timeline{2}; }, 5s));
+}
+
+}  // namespace
+}  // namespace pgkeel::test

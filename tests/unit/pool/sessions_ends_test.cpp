@@ -1,0 +1,274 @@
+#include "sessions_world.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+// COPY that goes wrong, and who goes when.
+
+namespace pgkeel::pool {
+namespace {
+
+using std::string;
+using namespace std::string_literals;
+
+TEST(sessions_copy, data_that_comes_late_harms_nobody) {
+    World world;
+    world.start();
+    FakeClient &a = world.client(), &b = world.client();
+    EXPECT_EQ(a.query("COPY IN").answer(), "G");
+    EXPECT_EQ(a.copy_data("bad").answer(), "E(ERROR 22P04 bad row) Z(I)");
+    EXPECT_EQ(world.counts().idle, 1U);
+    EXPECT_EQ(b.query("BEGIN").answer(), "C(BEGIN) Z(T)");
+    EXPECT_EQ(a.copy_data("more").copy_data("bad").copy_done().answer(), "");
+    EXPECT_EQ(b.query("mark b").query("COMMIT").answer(), "T D(b) C(SELECT 1) Z(T) C(COMMIT) Z(I)");
+    EXPECT_EQ(a.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST(sessions_copy, the_server_waits_for_the_rest_of_a_message) {
+    World world;
+    world.start();
+    FakeClient &a = world.client(), &b = world.client();
+    a.collect();
+    a.copy_data(string(100, 'x'));
+    const string late = a.collected();
+    EXPECT_EQ(a.query("COPY IN").answer(), "G");
+    a.copy_data("bad");
+    a.send(late.substr(0, 50));
+    EXPECT_EQ(a.answer(), "E(ERROR 22P04 bad row) Z(I)");
+    b.query("mark b");
+    EXPECT_EQ(b.answer(), "") << "the server still waits for half a message";
+    a.send(late.substr(50));
+    a.copy_data("x").copy_done();
+    EXPECT_EQ(b.answer(), "T D(b) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.counts().idle, 1U);
+    EXPECT_EQ(a.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST(sessions_copy, who_leaves_in_the_middle_of_a_message_takes_the_server_along) {
+    World world;
+    world.start();
+    FakeClient &a = world.client(), &b = world.client();
+    a.collect();
+    a.copy_data(string(100, 'x'));
+    const string late = a.collected();
+    a.query("COPY IN").copy_data("bad");
+    a.send(late.substr(0, 50));
+    EXPECT_EQ(a.answer(), "G E(ERROR 22P04 bad row) Z(I)");
+    a.leave();
+    EXPECT_EQ(b.query("mark b").answer(), "T D(b) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.postgres.logins(), 2U);
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST(sessions_copy, nor_is_garbage_behind_half_a_message_a_way_out) {
+    World world;
+    world.start();
+    FakeClient &a = world.client(), &b = world.client();
+    a.collect();
+    a.copy_data(string(100, 'x'));
+    const string late = a.collected();
+    a.query("COPY IN").copy_data("bad");
+    a.send(late.substr(0, 50));
+    EXPECT_EQ(a.answer(), "G E(ERROR 22P04 bad row) Z(I)");
+    a.send(late.substr(50) + "p\0\0\0\4"s);
+    a.answer();
+    EXPECT_TRUE(a.closed);
+    EXPECT_EQ(b.query("mark b").answer(), "T D(b) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST(sessions_copy, an_early_error_in_a_pipeline) {
+    World world;
+    world.start();
+    FakeClient& client = world.client();
+    EXPECT_EQ(client.parse("", "COPY IN").bind("").execute().flush().answer(), "1 2 G");
+    EXPECT_EQ(client.copy_data("bad").copy_data("late").answer(), "E(ERROR 22P04 bad row)");
+    EXPECT_EQ(client.copy_done().sync().answer(), "Z(I)");
+    EXPECT_EQ(client.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.counts().idle, 1U);
+}
+
+TEST(sessions_copy, a_sync_during_it_is_ignored) {
+    World world;
+    world.start();
+    FakeClient& client = world.client();
+    EXPECT_EQ(client.parse("", "COPY IN").bind("").execute().sync().answer(), "1 2 G");
+    EXPECT_EQ(client.sync().copy_data("x").answer(), "");
+    EXPECT_EQ(client.copy_done().sync().answer(), "C(COPY 1) Z(I)");
+    EXPECT_EQ(world.counts().idle, 1U);
+    EXPECT_EQ(client.query("COPY IN").sync().copy_data("x").copy_done().answer(), "G C(COPY 1) Z(I)");
+    EXPECT_EQ(client.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.postgres.logins(), 1U);
+}
+
+TEST(sessions_copy, a_sync_that_may_be_answered_or_not_is_no_trap_for_the_next_client) {
+    World world;
+    world.start();
+    FakeClient &a = world.client(), &b = world.client(), &c = world.client();
+    EXPECT_EQ(a.query("COPY IN").answer(), "G");
+    b.query("mark b");
+    c.query("mark c");
+    world.run();
+    EXPECT_EQ(world.counts().waiting, 2U);
+    // The server fails at the data, and then answers the Sync.
+    a.copy_data("bad").sync();
+    world.run();
+    EXPECT_EQ(a.answers().substr(0, 30), "E(ERROR 22P04 bad row) Z(I)"s);
+    EXPECT_EQ(b.answers(), "T D(b) C(SELECT 1) Z(I)");
+    EXPECT_EQ(c.answers(), "T D(c) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.counts().active, 0U);
+}
+
+TEST(sessions_ends, a_client_may_leave_at_any_time) {
+    World world;
+    world.start();
+    FakeClient& idle = world.client();
+    FakeClient& busy = world.client();
+    FakeClient& waiting = world.client();
+    busy.query("BEGIN").query("mark b").answer();
+    waiting.query("mark w").answer();
+    EXPECT_EQ(world.counts().waiting, 1U);
+    waiting.leave();
+    idle.leave();
+    world.run();
+    EXPECT_EQ(world.counts().waiting, 0U);
+    Backend& server = world.postgres.only();
+    EXPECT_EQ(server.status(), 'T');
+    busy.leave();
+    world.run();
+    EXPECT_EQ(server.log.back(), "Q ROLLBACK");
+    EXPECT_EQ(world.counts(), (Book::Counts{.idle = 1, .active = 0, .logging_in = 0, .waiting = 0}));
+    FakeClient& next = world.client();
+    EXPECT_EQ(next.query("mark n").answer(), "T D(n) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.postgres.logins(), 1U);
+
+    next.query("sleep").answer();
+    next.leave();
+    world.run();
+    EXPECT_EQ(world.postgres.sessions().size(), 0U) << "it is in the middle of a query";
+    EXPECT_EQ(world.client().query("mark x").answer(), "T D(x) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.clients.size(), 5U);
+}
+
+TEST(sessions_ends, a_server_may_die_at_any_time) {
+    World world;
+    world.start();
+    FakeClient& client = world.client();
+    world.postgres.only().die();
+    world.run();
+    EXPECT_EQ(client.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)") << "it was idle: nobody notices";
+    client.query("BEGIN").answer();
+    world.postgres.only().die();
+    EXPECT_EQ(client.answer(), "E(FATAL 08006 server conn crashed?) closed");
+    EXPECT_EQ(world.client().query("fatal 57P01").answer(), "E(FATAL 57P01 terminating connection as asked) closed");
+    EXPECT_EQ(world.client().parse("", "fatal 57P01").bind("").execute().sync().answer(),
+              "1 2 E(FATAL 57P01 terminating connection as asked) closed");
+    FakeClient& last = world.client();
+    EXPECT_EQ(last.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    world.postgres.only().say_fatal("57P01", "shutting down");
+    world.run();
+    EXPECT_EQ(last.answers(), "");
+    EXPECT_EQ(last.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST(sessions_ends, a_server_is_tested_after_a_long_rest) {
+    World world;
+    world.config.settings.server_check_query = "mark test";
+    world.config.settings.server_idle_timeout = {};
+    world.start();
+    FakeClient &client = world.client(), &other = world.client();
+    world.time += std::chrono::seconds(31);
+    EXPECT_EQ(client.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.postgres.only().log.front(), "Q mark test");
+    world.time += std::chrono::seconds(31);
+    world.postgres.only().deaf = true;
+    client.query("mark a").answer();
+    Backend& dying = world.postgres.only();
+    client.leave();
+    world.run();
+    other.query("mark o").answer();
+    dying.deaf = false;
+    world.run();
+    EXPECT_EQ(other.answers(), "T D(o) C(SELECT 1) Z(I)") << "whom it was tested for has left";
+    world.time += std::chrono::seconds(31);
+    dying.deaf = true;
+    other.query("mark again").answer();
+    dying.die();
+    EXPECT_EQ(other.answer(), "T D(again) C(SELECT 1) Z(I)") << "another was found";
+}
+
+TEST(sessions_ends, everybody_may_go_at_every_moment) {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        World world;
+        world.seed = seed;
+        world.piece = 1 + seed % 50;
+        world.client_room = world.server_room = 5 + seed % 100;
+        world.config.settings.default_pool_size = 2;
+        world.config.settings.server_check_delay = std::chrono::seconds(seed % 2);
+        world.config.settings.server_check_query = "<empty>";
+        world.config.settings.pool_mode = seed % 4 == 0 ? config::PoolMode::session : config::PoolMode::transaction;
+        const std::size_t workers = 1 + seed % 3;
+        world.start(workers);
+        for (int i = 0; i < 60; ++i) {
+            switch (world.pick(8)) {
+                case 0:
+                    world.connect_client(world.pick(workers)).startup({{"application_name", std::to_string(i)}});
+                    break;
+                case 1:
+                    if (!world.postgres.backends.empty()) {
+                        auto backend = world.postgres.backends.begin();
+                        std::advance(backend, world.pick(world.postgres.backends.size()));
+                        if ((*backend)->wire != nullptr) (*backend)->die();
+                    }
+                    break;
+                case 2:
+                    world.pass(std::chrono::milliseconds(world.pick(3000)));
+                    break;
+                default:
+                    if (world.clients.empty()) break;
+                    auto client = world.clients.begin();
+                    std::advance(client, world.pick(world.clients.size()));
+                    switch (world.pick(6)) {
+                        case 0:
+                            (*client)->leave();
+                            break;
+                        case 1:
+                            (*client)->query("BEGIN");
+                            break;
+                        case 2:
+                            (*client)->query("mark x; COPY IN").copy_data("bad").copy_data("more").copy_done();
+                            break;
+                        case 3:
+                            (*client)->query("ROLLBACK").terminate();
+                            break;
+                        case 4:
+                            (*client)->query("fatal 57P01");
+                            break;
+                        default:
+                            (*client)->parse("s", "mark $1").bind("s", "v").execute().sync();
+                    }
+            }
+            for (std::size_t steps = world.pick(40); steps > 0; --steps) world.step();
+        }
+        world.run();
+        for (auto& client : world.clients) client->leave();
+        world.run();
+        // After a login that has failed, the next is tried when server_login_retry is over.
+        world.pass(std::chrono::seconds(60), 6);
+        const Book::Counts counts = world.counts();
+        EXPECT_EQ(counts.active, 0U) << "seed " << seed;
+        EXPECT_EQ(counts.waiting, 0U) << "seed " << seed;
+        EXPECT_EQ(world.troubles(), "") << "seed " << seed;
+        EXPECT_EQ(world.hub->clients, 0U) << "seed " << seed;
+        FakeClient& last = world.client();
+        EXPECT_EQ(last.query("mark end").answer(), "T D(end) C(SELECT 1) Z(I)") << "seed " << seed;
+        if (HasFailure()) return;
+    }
+}
+
+}  // namespace
+}  // namespace pgkeel::pool
