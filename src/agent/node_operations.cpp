@@ -366,8 +366,13 @@ Task<> Node::demote(ha::Demote how) {
         };
     } else {
         options = {.mode = postgres::StopMode::immediate, .checkpoint_first = false, .timeout = 5s, .on_shut_down = {}};
-        if (how.how == ha::Demotion::offline && keeper_.held())
-            options.timeout = std::max<Duration>(0s, keeper_.held()->deadline() - out_.clock.now());
+        if (how.how == ha::Demotion::offline && keeper_.held()) {
+            // A fast stop ends the clients at once, and its wal senders still send what was acknowledged: whoever leads
+            // next has it. It gets most of the time that is left; at the deadline the lease keeper kills what remains.
+            options.mode = postgres::StopMode::fast;
+            options.urgent = true;
+            options.timeout = std::max<Duration>(0s, (keeper_.held()->deadline() - out_.clock.now()) * 3 / 4);
+        }
         if (how.how == ha::Demotion::immediate_nolock) keeper_.abandon();
     }
     log::info("demoting self ({})", ha::to_string(how.how));

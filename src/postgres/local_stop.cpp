@@ -29,7 +29,7 @@ Task<Result<Lsn>> LocalServer::stop(StopOptions options) {
     }
     auto notify = options.on_shut_down;
     if (found.state == Postmaster::running) {
-        if (!agent_.postgresql.before_stop.empty() && options.mode == StopMode::fast) {
+        if (!agent_.postgresql.before_stop.empty() && options.mode == StopMode::fast && !options.urgent) {
             auto script = programs_.script(agent_.postgresql.before_stop, {});
             auto ran =
                 script ? co_await run_checked(clock_, std::move(*script),
@@ -50,7 +50,7 @@ Task<Result<Lsn>> LocalServer::stop(StopOptions options) {
             kill(found.pid, SIGINT);
             gone = co_await wait_for_exit(found.pid, deadline, notify);
             if (!gone)
-                log::warning("PostgreSQL did not stop in {:.0f} s: it is stopped at once", seconds(options.timeout));
+                log::warning("PostgreSQL did not stop in {:.1f} s: it is stopped at once", seconds(options.timeout));
         }
         if (!gone) {
             kill(found.pid, SIGQUIT);

@@ -26,6 +26,7 @@ enum class StopMode { fast, immediate };
 struct StopOptions {
     StopMode mode = StopMode::fast;
     bool checkpoint_first = false;  ///< so that the shutdown's own checkpoint is short
+    bool urgent = false;            ///< the operator's script before_stop is not waited for
     /// Escalates fast → immediate → kill when it runs out.
     Duration timeout = std::chrono::seconds(60);
     /// Called once user backends are gone and pg_control says "shut down", with the shutdown checkpoint's position,

@@ -12,8 +12,9 @@ failed() {
     trap - ERR
     [ ! -e "$scratch/failed" ] || exit 1  # a failing $(…) has said it
     touch "$scratch/failed"
+    echo "FAILED: $*" >&2  # again below: a reader of a long log sees one of the two
     echo "-- the cluster's logs:" >&2
-    "$pgkeel" logs --dir "$dir" -n 150 >&2 || true
+    "$pgkeel" logs --dir "$dir" -n 100 2>&1 | cut -c1-300 >&2 || true
     [ ! -s "$scratch/said" ] || { echo "-- the last command said:" >&2; cat "$scratch/said" >&2; }
     echo "FAILED: $*" >&2
     exit 1

@@ -20,7 +20,7 @@ for name in "PQresultStatus", "PQclear": getattr(pq, name).argtypes = [ctypes.c_
 where = sys.argv[1]
 cluster = json.load(open(where + "/cluster.json"))
 common = f"user=postgres dbname=postgres sslmode=require password={cluster['passwords']['superuser']} connect_timeout=2 " \
-         "options='-c synchronous_commit=local -c statement_timeout=5000' tcp_user_timeout=4000"
+         "options='-c synchronous_commit=local -c statement_timeout=5000 -c log_min_messages=fatal' tcp_user_timeout=4000"
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 
