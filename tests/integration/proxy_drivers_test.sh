@@ -10,9 +10,9 @@ here=$(dirname "$(readlink -f "$0")")
 programs=$here/proxy_drivers
 unset PGSSLMODE # node-postgres takes "prefer" for "require"
 
-# What Debian's packages give; `./dev deps` installs them where they can be installed.
+# What Debian's packages give, and npm where they cannot be installed; `./dev test` sees to both.
 jdbc=/usr/share/java/postgresql.jar
-export NODE_PATH=${NODE_PATH:-/usr/share/nodejs}
+export NODE_PATH=${NODE_PATH:-/usr/share/nodejs:$here/../../build/node_driver/node_modules}
 python=/usr/bin/python3
 has() { "$@" >/dev/null 2>&1; }
 skip() { echo "SKIP $1: $2"; }
