@@ -48,6 +48,8 @@ Command etcd_command(const Plan& plan, const Layout& layout, const EtcdPlan& mem
     for (const EtcdPlan& each : plan.etcd)
         cluster += fmt::format("{}{}={}", cluster.empty() ? "" : ",", each.name, url(each.peer_port));
     Command command;
+    // The members are neighbours. An election has to fit between a renewal and the end of the lease of 5 s, or each of
+    // etcd's own would demote the primary; with the default of 1000 ms it takes 1 to 2 s.
     command.arguments = {program,
                          "--name=" + member.name,
                          "--data-dir=" + layout.data(member.name),
@@ -63,6 +65,8 @@ Command etcd_command(const Plan& plan, const Layout& layout, const EtcdPlan& mem
                          "--peer-key-file=" + layout.key(member.name),
                          "--peer-trusted-ca-file=" + layout.authority(),
                          "--peer-client-cert-auth=true",
+                         "--heartbeat-interval=50",
+                         "--election-timeout=500",
                          "--auto-compaction-mode=periodic",
                          "--auto-compaction-retention=1h",
                          "--logger=zap",
