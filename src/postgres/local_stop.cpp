@@ -106,7 +106,7 @@ Task<> LocalServer::kill_what_remains() {
 Task<> LocalServer::kill_everything() {
     observer_.disconnect();
     const auto pass = [directory = agent_.postgresql.data_dir, known = started_] {
-        return kill_pass(directory, known);
+        return kill_pass(ServerPlace(directory), known);
     };
     // A process that hangs in the kernel ends when the kernel lets it: until then the server is not gone.
     for (int passes = 0; co_await workers_.run(pass) != 0; ++passes) {

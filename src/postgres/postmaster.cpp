@@ -77,30 +77,7 @@ bool runs_postgres(pid_t pid, const std::string& name) {
     return base == "postgres" || base == "postmaster" || name == "postgres";
 }
 
-/// A data directory as a place and, should it have been removed under a running server, as a name.
-class Place {
-  public:
-    explicit Place(const std::string& directory) {
-        exists_ = stat(directory.c_str(), &about_) == 0;
-        std::array<char, 4096> buffer{};
-        path_ = realpath(directory.c_str(), buffer.data()) != nullptr ? buffer.data() : directory;
-    }
-    bool is_where(pid_t pid) const {
-        const std::string link = fmt::format("/proc/{}/cwd", pid);
-        struct stat where{};
-        if (exists_ && stat(link.c_str(), &where) == 0 && where.st_dev == about_.st_dev &&
-            where.st_ino == about_.st_ino)
-            return true;
-        return link_target(link) == path_ + " (deleted)";
-    }
-
-  private:
-    bool exists_ = false;
-    struct stat about_{};
-    std::string path_;
-};
-
-std::optional<ServerProcess> process_at(pid_t pid, const Place& place) {
+std::optional<ServerProcess> process_at(pid_t pid, const ServerPlace& place) {
     if (!place.is_where(pid)) return std::nullopt;
     std::string name;
     auto process = read_stat(pid, &name);
@@ -146,8 +123,26 @@ std::optional<PostmasterFile> parse_postmaster_file(std::string_view text) {
     return file;
 }
 
+ServerPlace::ServerPlace(const std::string& directory) {
+    struct stat about{};
+    if (stat(directory.c_str(), &about) == 0) {
+        device_ = about.st_dev;
+        inode_ = about.st_ino;
+    }
+    std::array<char, 4096> buffer{};
+    path_ = realpath(directory.c_str(), buffer.data()) != nullptr ? buffer.data() : directory;
+}
+
+bool ServerPlace::is_where(pid_t pid) const {
+    const std::string link = fmt::format("/proc/{}/cwd", pid);
+    struct stat where{};
+    if (inode_ != 0 && stat(link.c_str(), &where) == 0 && where.st_dev == device_ && where.st_ino == inode_)
+        return true;
+    return link_target(link) == path_ + " (deleted)";
+}
+
 std::optional<ServerProcess> server_process(pid_t pid, const std::string& data_directory) {
-    return process_at(pid, Place(data_directory));
+    return process_at(pid, ServerPlace(data_directory));
 }
 
 std::optional<ServerProcess> process_identity(pid_t pid) {
@@ -156,8 +151,7 @@ std::optional<ServerProcess> process_identity(pid_t pid) {
     return process;
 }
 
-std::vector<ServerProcess> server_processes(const std::string& data_directory, std::optional<ServerProcess> known) {
-    const Place place(data_directory);
+std::vector<ServerProcess> server_processes(const ServerPlace& place, std::optional<ServerProcess> known) {
     std::vector<ServerProcess> found;
     for_each_process([&](pid_t pid) {
         if (const auto process = process_at(pid, place)) found.push_back(*process);
@@ -180,19 +174,19 @@ PostmasterFound find_postmaster(const std::string& data_directory) {
             return found;
         }
     }
-    if (!server_processes(data_directory).empty()) found.state = Postmaster::remains;
+    if (!server_processes(ServerPlace(data_directory)).empty()) found.state = Postmaster::remains;
     return found;
 }
 
-std::size_t kill_pass(const std::string& data_directory, std::optional<ServerProcess> known) {
+std::size_t kill_pass(const ServerPlace& place, std::optional<ServerProcess> known) {
     const auto is_child_of = [](const std::vector<ServerProcess>& all, const ServerProcess& process) {
         return std::ranges::any_of(all, [&](const ServerProcess& other) { return other.pid == process.parent; });
     };
-    const auto first = server_processes(data_directory, known);
+    const auto first = server_processes(place, known);
     // Orphaned backends look like postmasters here. To freeze them as well does no harm: all of them are killed below.
     for (const auto& process : first)
         if (!is_child_of(first, process)) kill(process.pid, SIGSTOP);
-    const auto all = server_processes(data_directory, known);
+    const auto all = server_processes(place, known);
     for (const bool children : {true, false}) {
         for (const auto& process : all) {
             if (is_child_of(all, process) != children) continue;

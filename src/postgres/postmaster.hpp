@@ -45,8 +45,30 @@ struct ServerProcess {
 std::optional<ServerProcess> server_process(pid_t pid, const std::string& data_directory);
 /// A process that we started ourselves and that may not have entered its data directory yet; nothing when it is dead.
 std::optional<ServerProcess> process_identity(pid_t pid);
+
+/// A data directory as a place and, should it have been removed under a running server, as a name. The place stays the
+/// same when the directory is renamed: its processes are still found, and those of a directory that has its name now
+/// are not taken for them.
+class ServerPlace {
+  public:
+    explicit ServerPlace(const std::string& directory);
+    /// The directory as it was when somebody else looked at it.
+    ServerPlace(std::string path, std::uint64_t device, std::uint64_t inode)
+        : device_(device), inode_(inode), path_(std::move(path)) {}
+    const std::string& path() const { return path_; }
+    std::uint64_t device() const { return device_; }
+    std::uint64_t inode() const { return inode_; }  ///< 0: there is no such directory
+    /// Whether that is the working directory of `pid`.
+    bool is_where(pid_t pid) const;
+
+  private:
+    std::uint64_t device_ = 0;
+    std::uint64_t inode_ = 0;
+    std::string path_;
+};
+
 /// All of them, and the one we know to be on its way.
-std::vector<ServerProcess> server_processes(const std::string& data_directory, std::optional<ServerProcess> known = {});
+std::vector<ServerProcess> server_processes(const ServerPlace& place, std::optional<ServerProcess> known = {});
 
 struct PostmasterFound {
     Postmaster state = Postmaster::absent;
@@ -59,7 +81,7 @@ PostmasterFound find_postmaster(const std::string& data_directory);
 
 /// One pass of killing: freezes the postmaster, kills every other process of the server with what it started, then the
 /// postmaster. Returns how many there were; zero: none is left.
-std::size_t kill_pass(const std::string& data_directory, std::optional<ServerProcess> known = {});
+std::size_t kill_pass(const ServerPlace& place, std::optional<ServerProcess> known = {});
 
 /// Tells the event loop once that a process has ended, child of ours or not.
 class ExitWatch {

@@ -152,7 +152,7 @@ TEST_F(server, nothing_commits_after_everything_was_killed) {
     const Instant begin = loop.clock.now();
     loop.run(a->server->kill_everything());
     EXPECT_LT(loop.clock.now() - begin, 500ms);
-    EXPECT_TRUE(server_processes(a->agent.postgresql.data_dir).empty());
+    EXPECT_TRUE(server_processes(ServerPlace(a->agent.postgresql.data_dir)).empty());
     EXPECT_EQ(a->observe().postmaster, Postmaster::absent);
     EXPECT_TRUE(loop.until([&] { return ended; }, 2s));
     EXPECT_FALSE(answered);

@@ -133,7 +133,7 @@ TEST_F(postmaster, a_zombie_is_dead) {
     siginfo_t about{};
     waitid(P_PID, static_cast<id_t>(child), &about, WEXITED | WNOWAIT);
     EXPECT_EQ(find_postmaster(directory).state, Postmaster::absent);
-    EXPECT_TRUE(server_processes(directory).empty());
+    EXPECT_TRUE(server_processes(ServerPlace(directory)).empty());
     waitpid(child, nullptr, 0);
 }
 
@@ -157,13 +157,13 @@ TEST_F(postmaster, killing_leaves_nothing_also_of_what_was_orphaned) {
     ASSERT_GT(written("backend.pid"), 0);
     const pid_t command = written("command.pid");
     ASSERT_GT(command, 0);
-    ASSERT_EQ(server_processes(directory).size(), 3U);
+    ASSERT_EQ(server_processes(ServerPlace(directory)).size(), 3U);
     kill(server.pid, SIGKILL);
     for (int i = 0; i < 200 && find_postmaster(directory).state == Postmaster::running; ++i)
         std::this_thread::sleep_for(5ms);
     EXPECT_EQ(find_postmaster(directory).state, Postmaster::remains);
     int passes = 0;
-    while (kill_pass(directory) != 0 && ++passes < 200) std::this_thread::sleep_for(5ms);
+    while (kill_pass(ServerPlace(directory)) != 0 && ++passes < 200) std::this_thread::sleep_for(5ms);
     EXPECT_LT(passes, 200);
     EXPECT_EQ(find_postmaster(directory).state, Postmaster::absent);
     EXPECT_EQ(kill(command, SIGKILL), 0)
@@ -176,11 +176,11 @@ TEST_F(postmaster, one_that_has_not_entered_its_directory_is_killed_when_we_know
     const Pretender server(elsewhere);
     const auto identity = process_identity(server.pid);
     ASSERT_TRUE(identity);
-    EXPECT_EQ(kill_pass(directory), 0U) << "nobody told of it";
+    EXPECT_EQ(kill_pass(ServerPlace(directory)), 0U) << "nobody told of it";
     ServerProcess reused = *identity;
     reused.started -= 1;
-    EXPECT_EQ(kill_pass(directory, reused), 0U) << "another process has that number";
-    EXPECT_EQ(kill_pass(directory, *identity), 1U);
+    EXPECT_EQ(kill_pass(ServerPlace(directory), reused), 0U) << "another process has that number";
+    EXPECT_EQ(kill_pass(ServerPlace(directory), *identity), 1U);
     for (int i = 0; i < 200 && process_identity(server.pid); ++i) std::this_thread::sleep_for(5ms);
     EXPECT_FALSE(process_identity(server.pid));
 }
