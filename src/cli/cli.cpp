@@ -32,6 +32,7 @@ int run(int argc, char** argv) {
     app.get_formatter()->column_width(34);
     Context context;
     add_agent(app, context);
+    add_guardian(app, context);
     add_proxy(app, context);
     add_config(app, context);
     add_up(app, context);

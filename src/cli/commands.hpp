@@ -26,6 +26,7 @@ struct Context {
 
 // One node.
 void add_agent(CLI::App& app, Context& context);
+void add_guardian(CLI::App& app, Context& context);
 void add_proxy(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 
