@@ -124,7 +124,8 @@ Assembly::Assembly(asio::any_io_executor executor, config::AgentConfig config, s
       workers_(3),
       peers_(clock_, peer_tls(config_)),
       scripts_(executor, clock_, config_),
-      server_(executor, clock_, workers_, config_) {}
+      server_(executor, clock_, workers_, config_),
+      fences_(executor, clock_, workers_, config_) {}
 
 void Assembly::make_node() {
     Identity identity = identity_of(config_);
@@ -136,7 +137,7 @@ void Assembly::make_node() {
         log::warning("{}", cached.error().line());
     else if (*cached)
         dynamic = std::move(**cached);
-    node_ = std::make_unique<Node>(Outside{executor_, clock_, *store_, server_, peers_, scripts_},
+    node_ = std::make_unique<Node>(Outside{executor_, clock_, *store_, server_, peers_, scripts_, fences_},
                                    cluster::Keys{config_.prefix()}, std::move(identity), json::serialize(dynamic));
     rest_ = std::make_unique<rest::RestApi>(
         rest::RestApi::Parts{*node_, server_, clock_, *store_, peers_, [this] { reload(); }}, config_);
@@ -149,6 +150,7 @@ Task<Result<>> Assembly::prepare() {
                                         [this](http::Request request) { return rest_->handle(std::move(request)); });
     if (!listener) co_return fail("cannot open the REST API", listener.error());
     listener_ = std::move(*listener);
+    co_await fences_.start();
     co_return Result<>{};
 }
 

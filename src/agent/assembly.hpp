@@ -1,4 +1,5 @@
 #pragma once
+#include "agent/local_fences.hpp"
 #include "agent/node.hpp"
 #include "agent/rest/api.hpp"
 #include "agent/script_runner.hpp"
@@ -50,6 +51,7 @@ class Assembly {
     cluster::HttpPeers peers_;
     ScriptRunner scripts_;
     postgres::LocalServer server_;
+    LocalFences fences_;
     std::unique_ptr<Node> node_;
     std::unique_ptr<rest::RestApi> rest_;
     std::unique_ptr<http::Server> listener_;

@@ -93,6 +93,7 @@ void LeaseKeeper::hold(std::int64_t epoch, const StatusKey& status, etcd::Revisi
     heartbeat_ = std::max(heartbeat_, status.heartbeat);
     held_ = ha::HeldLease{epoch, sent, ha::LeaseTerms::of(promised)};
     next_renewal_ = sent + held_->terms.renew_every;
+    if (callbacks_.on_renewed) callbacks_.on_renewed(*held_);
     arm();
     wake_.set();
 }
@@ -170,6 +171,7 @@ Task<Result<bool>> LeaseKeeper::adopt(ClusterView seen) {
 }
 
 Task<Result<>> LeaseKeeper::release(Lsn optime) {
+    if (callbacks_.on_release) callbacks_.on_release();
     if (!held_) co_return Result<>{};
     StatusKey status = next_status();
     status.optime = std::max(optime, status.optime);

@@ -23,6 +23,8 @@ class LeaseKeeper {
         std::function<void(const std::string&)>
             on_lost;                        ///< the key belongs to somebody else, or the deadline has passed
         std::function<void()> on_deadline;  ///< the deadline has come without a renewal: no write may follow
+        std::function<void(const ha::HeldLease&)> on_renewed{};  ///< the lease was taken or renewed, by a write
+        std::function<void()> on_release{};  ///< it is being released: this node's server takes no writes
     };
     LeaseKeeper(Clock& clock, etcd::Store& store, cluster::Keys keys, std::string name, Callbacks callbacks);
 

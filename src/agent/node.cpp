@@ -60,13 +60,16 @@ Node::Node(Outside outside, cluster::Keys keys, Identity identity, std::string i
                    const bool standby = seen_.server.accepts_connections && seen_.server.in_recovery &&
                                         !seen_.operation && called_role_ != Role::primary;
                    if (!seen_.settings.pause && !standby) fence("the leader lease ends and could not be renewed");
-               }}),
+               },
+               [this](const ha::HeldLease& lease) { out_.fences.renewed(lease); },
+               [this] { out_.fences.disarm(Fences::Disarmed::no_writes); }}),
       dynamic_config_(std::move(initial_config_json)) {
     seen_.name = identity_.name;
     seen_.tags = identity_.tags;
     std::vector<std::string> warnings;
     seen_.settings = config::settings_of(parse_object(dynamic_config_), false, warnings);
     keeper_.use(seen_.settings);
+    out_.fences.use(seen_.settings);
 }
 
 Node::~Node() = default;
@@ -106,12 +109,14 @@ Task<> Node::cycle() {
     }
     make_up_for_checkpoint();
     co_await use_dynamic_config();
+    co_await keep_fences();
     co_await run_due_restart();
     for (int round = 0; round < rounds_max; ++round) {
         seen_.now = out_.clock.now();
         seen_.wall_now = out_.clock.wall_now();
         seen_.lease = keeper_.held();
         seen_.releasing = keeper_.releasing();
+        seen_.unfit_to_lead = out_.fences.unfit();
         if (!seen_.lease || seen_.server.is_primary()) seen_.start_as_primary_failed = false;
         const ha::Decision decision = ha::decide(seen_);
         note(decision);
@@ -160,6 +165,8 @@ Task<> Node::read_view() {
         seen_.leaderless_since = {};
     else if (seen_.leaderless_since == Instant{})
         seen_.leaderless_since = out_.clock.now();
+    for (const Member& member : seen_.view->members)
+        if (!member.host.empty()) hosts_[member.name] = member.host;
     if (seen_.view->leader) {
         seen_.race_members.clear();
         for (const Member& member : seen_.view->members) seen_.race_members.insert(member.name);
@@ -208,6 +215,7 @@ Task<> Node::use_dynamic_config() {
         if (seen_.settings.standby_cluster)
             log::error("standby_cluster is set and not supported yet: this node follows, and does not lead");
         keeper_.use(seen_.settings);
+        out_.fences.use(seen_.settings);
     }
     if (change_server_ && !seen_.operation && !fencing_ && change_server_()) {
         change_server_ = nullptr;
@@ -248,9 +256,11 @@ Task<bool> Node::apply(const ha::Decision& decision) {
     }
     if (std::holds_alternative<ha::TakeLease>(action) || std::holds_alternative<ha::AdoptLease>(action)) {
         const bool take = std::holds_alternative<ha::TakeLease>(action);
+        note_unfenced(take);
         const auto ours = take ? co_await keeper_.take(*seen_.view) : co_await keeper_.adopt(*seen_.view);
         if (ours && *ours) {
             took_over();
+            co_await keep_fences();
             co_return true;
         }
         if (!ours)

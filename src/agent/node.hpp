@@ -1,4 +1,5 @@
 #pragma once
+#include "agent/fences.hpp"
 #include "agent/flight_recorder.hpp"
 #include "agent/lease_keeper.hpp"
 #include "agent/scripts.hpp"
@@ -26,6 +27,7 @@ struct Outside {
     postgres::Server& server;
     cluster::Peers& peers;
     Scripts& scripts;
+    Fences& fences = no_fences();
 };
 
 /// Who this node is; changes with a reload of its file.
@@ -67,6 +69,7 @@ class Node {
     const ha::Snapshot& last() const { return seen_; }
     const Identity& identity() const { return identity_; }
     bool holds_lease() const;
+    bool watchdog_failed() const { return out_.fences.watchdog_failed(); }
     /// When this leader must have stopped unless it renews its lease; nothing while it does not hold it.
     std::optional<Instant> lease_deadline() const {
         return keeper_.held() ? std::optional(keeper_.held()->deadline()) : std::nullopt;
@@ -104,6 +107,13 @@ class Node {
     Task<> read_view();
     Task<> observe_server();
     Task<> use_dynamic_config();
+
+    // node_fencing.cpp
+    Task<> keep_fences();
+    Task<Result<>> arm_fences(pid_t postmaster);
+    void note_unfenced(bool taking);
+    Task<bool> fence_earlier_leaders();
+
     /// True: look at the changed facts and decide again at once.
     Task<bool> apply(const ha::Decision& decision);
     void start_operation(const ha::Action& action);
@@ -175,12 +185,14 @@ class Node {
     std::shared_ptr<Event>
         restart_done_;  ///< set when the running restart has ended; shared with the request that waits
     bool reinit_from_leader_ = false;
-    bool checkpoint_pending_ = false;  ///< promoted, and not checkpointed yet
-    std::optional<Role> called_role_;  ///< the role the callbacks were last told
-    bool demoted_ = false;             ///< crashed as a leader and could not be started
-    std::string operation_state_;      ///< the member state while an operation runs
-    bool operation_ended_ = false;     ///< since the last look
-    std::int64_t peers_epoch_ = 0;     ///< of the leader key (0: there is none) when `seen_.peers` were asked
+    bool checkpoint_pending_ = false;           ///< promoted, and not checkpointed yet
+    std::optional<Role> called_role_;           ///< the role the callbacks were last told
+    bool demoted_ = false;                      ///< crashed as a leader and could not be started
+    std::string operation_state_;               ///< the member state while an operation runs
+    bool operation_ended_ = false;              ///< since the last look
+    std::int64_t peers_epoch_ = 0;              ///< of the leader key (0: there is none) when `seen_.peers` were asked
+    std::vector<std::string> unfenced_;         ///< see StatusKey::unfenced
+    std::map<std::string, std::string> hosts_;  ///< by member: where it was seen last
     std::map<std::string, Instant> slot_members_;  ///< by slot name: when a member that uses it was last seen
     WallTime store_last_seen_{};
     etcd::Revision watch_from_ = 0;

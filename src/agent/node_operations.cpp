@@ -55,6 +55,8 @@ Task<> Node::bootstrap() {
     std::string failure;
     if (auto made = co_await out_.server.create_cluster(); !made) failure = made.error().line();
     if (failure.empty())
+        if (auto armed = co_await out_.fences.arm_for_bootstrap(); !armed) failure = armed.error().line();
+    if (failure.empty())
         if (auto up = co_await out_.server.start({.as_primary = true,
                                                   .source = {},
                                                   .timeout = seen_.settings.primary_start_timeout,
@@ -110,6 +112,7 @@ Task<std::string> Node::open_cluster() {
 
 Task<> Node::fail_bootstrap(std::string why) {
     co_await out_.server.kill_everything();
+    out_.fences.disarm(Fences::Disarmed::no_writes);
     const bool left = (co_await out_.server.observe(out_.clock.now() + 2s)).data_directory != DataDirectory::empty;
     const auto kept = left ? co_await out_.server.remove_data(".failed") : Result<>{};
     if (!kept) log::error("could not put the failed data directory aside: {}", kept.error().line());
@@ -172,6 +175,9 @@ Task<> Node::reinitialize_from(std::string source) {
 Task<bool> Node::start_standby(std::string follow) {
     operation_state_ = "starting";
     auto source = source_of(follow);
+    // Nothing runs, or the start refuses. What was ordered for a primary must not hit the standby.
+    if ((co_await out_.server.observe(out_.clock.now() + 2s)).postmaster == Postmaster::absent)
+        out_.fences.disarm(Fences::Disarmed::no_writes);
     const auto up = co_await out_.server.start(
         {.as_primary = false, .source = source, .timeout = 3600s, .allowed = start_guard(false)});
     if (!up) {
@@ -191,8 +197,10 @@ Task<> Node::start_server(bool as_primary, std::string follow) {
     }
     operation_state_ = "starting";
     const Duration timeout = std::max<Duration>(seen_.settings.primary_start_timeout, 10s);
-    const auto up = co_await out_.server.start(
-        {.as_primary = true, .source = {}, .timeout = timeout, .allowed = start_guard(true)});
+    auto up = co_await arm_fences(0);
+    if (up)
+        up = co_await out_.server.start(
+            {.as_primary = true, .source = {}, .timeout = timeout, .allowed = start_guard(true)});
     if (!up) {
         log::error("could not start PostgreSQL as the primary: {}", up.error().line());
         co_await out_.server.kill_everything();
@@ -311,9 +319,15 @@ Task<bool> Node::heal_history(Member leader, std::string why) {
 // ---- changing sides
 
 Task<> Node::promote() {
+    if (!co_await fence_earlier_leaders()) co_return;
     if (const auto allowed = co_await out_.scripts.pre_promote(); !allowed) {
         log::error("pre_promote forbids the promotion: {}", allowed.error().line());
         seen_.pre_promote_backoff = out_.clock.now() + seen_.settings.ttl;
+        co_await keeper_.release({});
+        co_return;
+    }
+    if (const auto armed = co_await arm_fences(seen_.server.postmaster_pid); !armed) {
+        log::error("not promoted: {}", armed.error().line());
         co_await keeper_.release({});
         co_return;
     }
@@ -471,10 +485,13 @@ Task<> Node::restart_server(Duration timeout) {
         co_return;
     }
     const auto source = source_of(follow);
-    const auto up = co_await out_.server.start({.as_primary = as_primary,
-                                                .source = source,
-                                                .timeout = std::max<Duration>(timeout, 10s),
-                                                .allowed = start_guard(as_primary)});
+    Result<> up;
+    if (as_primary) up = co_await arm_fences(0);
+    if (up)
+        up = co_await out_.server.start({.as_primary = as_primary,
+                                         .source = source,
+                                         .timeout = std::max<Duration>(timeout, 10s),
+                                         .allowed = start_guard(as_primary)});
     if (!up) {
         log::error("restart failed: {}", up.error().line());
         if (as_primary && up.error().code != Errc::timed_out) seen_.start_as_primary_failed = true;

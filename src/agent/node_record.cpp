@@ -114,6 +114,7 @@ StatusKey Node::status_to_publish() const {
         status.optime = seen_.view->status.optime;
     }
     if (seen_.server.is_primary()) status.optime = seen_.server.written;
+    status.unfenced = unfenced_;
     return status;
 }
 

@@ -142,7 +142,10 @@ ScriptRunner::~ScriptRunner() = default;
 void ScriptRunner::use(const config::AgentConfig& config) {
     callbacks_ = config.postgresql.callbacks;
     pre_promote_ = config.postgresql.pre_promote;
+    fence_command_ = config.fence_command;
+    fence_time_max_ = std::chrono::seconds(config.fence_timeout_seconds);
     scope_ = config.scope;
+    name_ = config.name;
 }
 
 void ScriptRunner::call(Callback callback, Role role) {
@@ -165,6 +168,17 @@ Task<Result<>> ScriptRunner::pre_promote() {
     const auto done =
         co_await run_checked(clock_, command_with(std::move(*words)), clock_.now() + pre_promote_time_max);
     if (!done) co_return fail("pre_promote", done.error());
+    co_return Result<>{};
+}
+
+Task<Result<>> ScriptRunner::fence(std::string name, std::string host) {
+    auto words = split_shell_words(fence_command_);
+    if (!words) co_return fail("pgkeel.fence_command", words.error());
+    words->insert(words->end(), {name, host});
+    Command command = command_with(std::move(*words));
+    command.environment = {{"PGKEEL_SCOPE", scope_}, {"PGKEEL_NODE", name_}};
+    const auto done = co_await run_checked(clock_, std::move(command), clock_.now() + fence_time_max_);
+    if (!done) co_return fail("fence_command", done.error());
     co_return Result<>{};
 }
 

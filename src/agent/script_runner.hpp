@@ -24,6 +24,8 @@ class ScriptRunner final : public Scripts {
     void call(Callback callback, Role role) override;
     /// Errors: process_failed; timed_out — it was stopped.
     Task<Result<>> pre_promote() override;
+    bool can_fence() const override { return !fence_command_.empty(); }
+    Task<Result<>> fence(std::string name, std::string host) override;
 
     /// Waits until everything that was called has ended: an agent that stops owes its on_stop that. What still runs at
     /// the deadline is left to the end of the process.
@@ -36,6 +38,9 @@ class ScriptRunner final : public Scripts {
     config::Callbacks callbacks_;
     std::string pre_promote_;
     std::string scope_;
+    std::string name_;
+    std::string fence_command_;
+    Duration fence_time_max_{};
     std::shared_ptr<Line> changes_;
     std::shared_ptr<Line> reloads_;
 };

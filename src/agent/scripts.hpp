@@ -16,6 +16,12 @@ class Scripts {
     virtual void call(Callback callback, Role role) = 0;
     /// The script that may forbid a promotion. Errors: process_failed.
     virtual Task<Result<>> pre_promote() = 0;
+
+    /// Whether the operator has a command that makes certain that another node writes no more.
+    virtual bool can_fence() const { return false; }
+    /// Runs it against the node `name`; `host` may be empty when its address was never seen. Errors: process_failed,
+    /// timed_out.
+    virtual Task<Result<>> fence(std::string /*name*/, std::string /*host*/) { co_return Result<>{}; }
 };
 
 }  // namespace pgkeel::agent

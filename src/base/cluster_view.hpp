@@ -69,7 +69,9 @@ struct StatusKey {
     std::int64_t ttl_seconds =
         0;  ///< the holder stops within this time of a heartbeat, whatever the configuration says since
     std::int64_t released_epoch = 0;  ///< epoch of the lease that was given up after its server had stopped
-    std::int64_t mod_revision = 0;    ///< 0: the key does not exist
+    /// Earlier leaders that released nothing and that the holder's fence_command has not dealt with yet.
+    std::vector<std::string> unfenced;
+    std::int64_t mod_revision = 0;  ///< 0: the key does not exist
 };
 
 /// The key `failover`: a request by an operator, cleared by writing {}.

@@ -123,6 +123,9 @@ bool read_status(StatusKey& status, const std::string& value) {
         static_cast<std::int64_t>(std::min<std::uint64_t>(number_of(in->if_contains("ttl")).value_or(0), 86400));
     if (const json::value* released = in->if_contains("released"); released != nullptr && released->is_int64())
         status.released_epoch = released->get_int64();
+    if (const json::value* unfenced = in->if_contains("unfenced"); unfenced != nullptr && unfenced->is_array())
+        for (const json::value& name : unfenced->get_array())
+            if (name.is_string()) status.unfenced.emplace_back(name.get_string());
     return true;
 }
 
@@ -324,6 +327,7 @@ std::string write_status(const StatusKey& status) {
     if (!status.holder.empty()) out["holder"] = status.holder;
     if (status.ttl_seconds != 0) out["ttl"] = status.ttl_seconds;
     if (status.released_epoch != 0) out["released"] = status.released_epoch;
+    if (!status.unfenced.empty()) out["unfenced"] = json::array(status.unfenced.begin(), status.unfenced.end());
     return json::serialize(out);
 }
 

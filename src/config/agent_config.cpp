@@ -90,6 +90,13 @@ AgentConfig read_common(const View& view, Source& source, Findings& findings) {
     return config;
 }
 
+void read_own(const View& view, AgentConfig& config) {
+    config.dynamic_commands = view.flag("pgkeel.dynamic_commands");
+    config.guardian = view.flag("pgkeel.guardian");
+    config.fence_command = view.text("pgkeel.fence_command");
+    config.fence_timeout_seconds = static_cast<int>(view.number("pgkeel.fence_timeout"));
+}
+
 }  // namespace
 
 void Findings::error(const std::string& path, const std::string& text, std::string hint) {
@@ -129,7 +136,7 @@ Result<AgentConfig> load_agent_config(const std::string& path, const Environment
     if (config.has_bootstrap) config.bootstrap = read_bootstrap(view, findings);
     config.postgresql = read_postgresql(view, environment, findings);
     config.watchdog = read_watchdog(view);
-    config.dynamic_commands = view.flag("pgkeel.dynamic_commands");
+    read_own(view, config);
     config.log = read_log(view, findings);
     ReadTags tags = read_tags(view.object("tags"), findings);
     config.tags = std::move(tags.tags);

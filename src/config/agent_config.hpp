@@ -117,6 +117,9 @@ struct AgentConfig {
     /// Commands and libraries are taken from the dynamic configuration too. False: only when this file says the same
     /// (in postgresql.parameters, postgresql.recovery_conf or bootstrap.dcs).
     bool dynamic_commands = true;
+    bool guardian = true;       ///< a process that ends PostgreSQL when the agent cannot
+    std::string fence_command;  ///< run against a leader that has not released its lease, before a promotion
+    int fence_timeout_seconds = 30;
     Tags tags;
     json::object published_tags;  ///< as written, order and types kept, standard false ones dropped
     log::Options log;

@@ -399,6 +399,22 @@ constexpr auto own_options = std::to_array<Option>({
      .help = "whether the dynamic configuration in etcd may set parameters that run commands or load libraries "
              "(archive_command, shared_preload_libraries, ...); false: only this file may, so that who can write to "
              "etcd or to /config cannot become this server's operating system user"},
+    {.path = "guardian",
+     .kind = Kind::boolean,
+     .default_value = "true",
+     .help = "whether a process of its own ends PostgreSQL at the lease's deadline when the agent was killed or stands "
+             "still; without it that leaves two primaries unless a watchdog resets the machine"},
+    {.path = "fence_command",
+     .help = "command that makes certain that a leader which has not released its lease writes no more (power, "
+             "network, storage). Run before a promotion as COMMAND NAME HOST; until it has succeeded nobody is "
+             "promoted here"},
+    {.path = "fence_timeout",
+     .kind = Kind::integer,
+     .unit = "s",
+     .default_value = "30",
+     .help = "how long one run of fence_command may take",
+     .minimum = 1,
+     .maximum = 3600},
 });
 
 }  // namespace

@@ -173,6 +173,8 @@ Decision decide_down_with_lease(const Snapshot& s) {
     if (s.settings.pause)
         return {ReleaseLease{}, Reason::leader_without_server,
                 "removed leader lock because postgres is not running as primary"};
+    if (!s.unfit_to_lead.empty())
+        return {ReleaseLease{}, Reason::not_fenced, "released leader key: " + s.unfit_to_lead};
     if (s.start_as_primary_failed)
         return {ReleaseLease{}, Reason::start_failed, "removed leader key after trying and failing to start postgres"};
     if (s.server.standby_signal)
@@ -266,6 +268,11 @@ Decision decide_leading(const Snapshot& s) {
     if (key_is_anothers(s) && s.server.is_primary() && !s.settings.pause)
         return demote(Demotion::immediate_nolock, Reason::lease_lost,
                       fmt::format("demoting self because the leader key was taken by {}", s.view->leader->name));
+    if (!s.unfit_to_lead.empty() && !s.settings.pause && s.server.accepts_connections) {
+        if (s.server.in_recovery)
+            return {ReleaseLease{}, Reason::not_fenced, "released leader key: " + s.unfit_to_lead};
+        return demote(Demotion::graceful, Reason::not_fenced, "demoting self: " + s.unfit_to_lead);
+    }
     const bool requested = s.view->failover && s.view->failover->candidate == s.name;
     if (s.settings.pause && s.server.accepts_connections && s.server.in_recovery && !requested)
         return {ReleaseLease{}, Reason::leader_without_server,

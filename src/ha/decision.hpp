@@ -49,6 +49,7 @@ enum class Reason {
     lease_expiring,
     another_leader,
     no_right_to_lead,
+    not_fenced,  ///< nothing would end this node's writes if its agent cannot
     leader_without_server,
     leader_changed,
     histories_unknown,

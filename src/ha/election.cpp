@@ -192,6 +192,8 @@ Decision decide_race(const Snapshot& s) {
         return stand_by(Reason::paused,
                         "no action. I am a secondary, and nobody is promoted while the cluster is paused", {},
                         Instant::max());
+    if (!s.unfit_to_lead.empty() && !s.settings.pause)
+        return stand_by(Reason::not_fenced, "not racing for the lock: " + s.unfit_to_lead, {}, s.now + 1s);
     if (s.tags.nofailover)
         return stand_by(Reason::not_allowed_to_promote,
                         "following a different leader because I am not allowed to promote", {}, Instant::max());

@@ -40,6 +40,7 @@ struct Snapshot {
     Tags tags;
     ServerAbilities abilities;
     ClusterSettings settings;
+    std::string unfit_to_lead;  ///< nothing would end this node's writes if the agent cannot: why; empty: it is fit
 
     std::optional<ClusterView> view;  ///< nothing: etcd did not answer
     ServerState server;

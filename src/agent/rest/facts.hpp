@@ -36,6 +36,7 @@ struct NodeFacts {
     double heartbeat_age_seconds = -1;   ///< since the leader's last sign of life; below zero: none was seen
     std::string operation;               ///< what takes longer than a tick and is going on; empty: nothing
     bool alive = false;                  ///< the loop comes round
+    bool watchdog_failed = false;        ///< it is required, and does not work
     std::int64_t store_last_seen_s = 0;  ///< Unix time
     Tags tags;
     boost::json::object published_tags;

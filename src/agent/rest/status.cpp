@@ -72,6 +72,7 @@ json::object status_json(const NodeFacts& facts) {
         out["pending_restart_reason"] = !error && reason.is_object() ? std::move(reason) : json::object{};
     }
     out["patroni"] = json::object{{"version", facts.patroni_version}, {"scope", facts.scope}, {"name", facts.name}};
+    if (facts.watchdog_failed) out["watchdog_failed"] = true;
     if (facts.scheduled_restart) {
         json::object scheduled = *facts.scheduled_restart;
         scheduled.erase("postmaster_start_time");

@@ -176,5 +176,28 @@ TEST_F(Callbacks, pre_promote_may_forbid) {
     EXPECT_FALSE(loop.run(none.pre_promote()));
 }
 
+TEST_F(Callbacks, the_fence_command_is_told_whom_it_is_about) {
+    config.name = "pg-b";
+    config.fence_command = script("off", R"(echo "$@" "$PGKEEL_SCOPE" "$PGKEEL_NODE" >>"$LOG")") + " -f";
+    ScriptRunner& runner = start();
+    EXPECT_TRUE(runner.can_fence());
+    EXPECT_TRUE(loop.run(runner.fence("pg-a", "10.0.0.1")));
+    EXPECT_EQ(log(), "-f pg-a 10.0.0.1 demo pg-b\n");
+}
+
+TEST_F(Callbacks, a_fence_command_that_fails_or_hangs_has_fenced_nobody) {
+    config.fence_command = script("off", "echo no power switch >&2; exit 1");
+    ScriptRunner& runner = start();
+    const auto failed = loop.run(runner.fence("pg-a", ""));
+    ASSERT_FALSE(failed);
+    EXPECT_TRUE(failed.error().text.contains("no power switch")) << failed.error().text;
+    config.fence_command = script("hang", "exec sleep 30");
+    config.fence_timeout_seconds = 1;
+    runner.use(config);
+    const auto late = loop.run(runner.fence("pg-a", ""));
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().code, Errc::timed_out);
+}
+
 }  // namespace
 }  // namespace pgkeel::agent

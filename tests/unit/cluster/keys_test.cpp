@@ -248,6 +248,7 @@ TEST(cluster_json, comes_back_as_it_was_written) {
     status.holder = "näme";
     status.ttl_seconds = 30;
     status.released_epoch = 12;
+    status.unfenced = {"pg-c", "pg-d"};
     const StatusKey back = view_of({kv(keys.status(), write_status(status))}).status;
     EXPECT_EQ(back.optime, status.optime);
     EXPECT_EQ(back.slots, status.slots);
@@ -255,6 +256,7 @@ TEST(cluster_json, comes_back_as_it_was_written) {
     EXPECT_EQ(back.holder, status.holder);
     EXPECT_EQ(back.ttl_seconds, 30);
     EXPECT_EQ(back.released_epoch, 12);
+    EXPECT_EQ(back.unfenced, (std::vector<std::string>{"pg-c", "pg-d"}));
 }
 
 }  // namespace

@@ -213,6 +213,12 @@ TEST_F(AgentConfigFile, our_own_section_has_defaults_and_is_checked) {
     EXPECT_TRUE(load("")->dynamic_commands);
     EXPECT_FALSE(load("pgkeel:\n  dynamic_commands: off\n")->dynamic_commands);
     EXPECT_TRUE(problem(load("pgkeel:\n  dynamic_commands: sometimes\n")).contains("pgkeel.dynamic_commands"));
+    EXPECT_TRUE(load("")->guardian);
+    EXPECT_FALSE(load("pgkeel: {guardian: false}\n")->guardian);
+    EXPECT_EQ(load("")->fence_command, "");
+    EXPECT_EQ(load("")->fence_timeout_seconds, 30);
+    EXPECT_EQ(load("pgkeel: {fence_command: /bin/off, fence_timeout: 5}\n")->fence_command, "/bin/off");
+    EXPECT_EQ(load("pgkeel: {fence_command: /bin/off, fence_timeout: 5}\n")->fence_timeout_seconds, 5);
 }
 
 TEST_F(AgentConfigFile, sections_that_the_operator_named_are_known) {

@@ -161,6 +161,22 @@ TEST(decide, leader_that_could_not_be_started_releases_the_key) {
     EXPECT_EQ(gist(b), "release_lease, start_failed");
 }
 
+TEST(decide, a_node_that_nobody_would_fence_does_not_lead) {
+    BuildSnapshot b = leader();
+    b.s.unfit_to_lead = "the guardian does not run";
+    EXPECT_EQ(gist(b), "demote graceful, not_fenced");
+    EXPECT_EQ(gist(b.paused()), "wait, leading") << "a paused primary goes on without an agent, too";
+    b = standby().holds_lease();
+    b.s.unfit_to_lead = "the guardian does not run";
+    EXPECT_EQ(gist(b), "release_lease, not_fenced");
+    b = leader().down(ControlState::in_production);
+    b.s.unfit_to_lead = "the guardian does not run";
+    EXPECT_EQ(gist(b), "release_lease, not_fenced");
+    b = follower();
+    b.s.unfit_to_lead = "the guardian does not run";
+    EXPECT_EQ(gist(b), "wait, following");
+}
+
 TEST(decide, leader_whose_data_is_a_standbys_starts_as_one_first) {
     BuildSnapshot b = standby("pg-a").holds_lease().down(ControlState::in_archive_recovery);
     const Decision decision = decide(b);

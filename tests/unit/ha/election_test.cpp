@@ -59,6 +59,13 @@ TEST(election, is_left_to_the_node_with_the_higher_priority_at_the_same_position
     EXPECT_TRUE(is<TakeLease>(decide_race(racing().asked("pg-c", behind(1), with_priority(2)))));
 }
 
+TEST(election, is_closed_to_a_node_that_nobody_would_fence) {
+    BuildSnapshot b = racing();
+    b.s.unfit_to_lead = "the watchdog /dev/watchdog is required and cannot be used";
+    EXPECT_TRUE(is<Wait>(decide_race(b)));
+    EXPECT_EQ(decide_race(b).reason, Reason::not_fenced);
+}
+
 TEST(election, ignores_the_wal_of_a_node_that_may_not_lead) {
     EXPECT_TRUE(is<TakeLease>(decide_race(racing().asked("pg-c", ahead(100), with_priority(0)))));
 }
