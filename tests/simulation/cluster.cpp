@@ -1,6 +1,7 @@
 #include "simulation/cluster.hpp"
 
 #include "async/spawn.hpp"
+#include "simulation/sim_fences.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -47,7 +48,7 @@ class SimPeers final : public cluster::Peers {
 
 const cluster::Keys keys{"/service/sim/"};
 
-constexpr int kinds_of_fault = 18;
+constexpr int kinds_of_fault = 21;
 
 /// More of the loop's handlers than any agent has to do at one instant.
 constexpr int handlers_max = 100000;
@@ -57,12 +58,14 @@ constexpr int handlers_max = 100000;
 struct Cluster::Host {
     Machine machine;
     std::unique_ptr<HostClock> clock;
+    std::unique_ptr<Guardians> guardians;
     struct Agent {
         asio::io_context loop{1};
         SimStore store;
         SimServer server;
         SimPeers peers;
         SimScripts scripts;
+        SimFences fences;
         std::unique_ptr<agent::Node> node;
         bool ended = false;
         Agent(Cluster& c, Host& h)
@@ -70,11 +73,13 @@ struct Cluster::Host {
                     [&c, name = h.machine.name] { return c.linked(name, "etcd") && c.linked("etcd", name); }),
               server(c, h.machine, *h.clock),
               peers(c, h.machine.name, *h.clock),
-              scripts(c.world_, *h.clock) {}
+              scripts(c.world_, *h.clock),
+              fences(*h.guardians, *h.clock) {}
     };
     std::unique_ptr<Agent> agent;
     std::uint64_t lives = 0;
-    Instant calm_until{};  ///< a restarting agent: see make_fault
+    /// The agent runs, and so does its guardian: that both fail at once is outside of what holds.
+    bool may_lose_agent() const { return agent != nullptr && !guardians->missing_for(Duration::zero()); }
 };
 
 Cluster::Cluster(Options options) : options_(options), world_(options.seed), etcd_(world_) {
@@ -87,6 +92,9 @@ Cluster::Cluster(Options options) : options_(options), world_(options.seed), etc
         host->machine.name = std::string("n") + static_cast<char>('1' + i);
         host->clock =
             std::make_unique<HostClock>(world_, 0.99 + 0.02 * static_cast<double>(world_.random.below(1001)) / 1000.0);
+        host->guardians = std::make_unique<Guardians>(world_, *host->clock, host->machine, [&h = *host] {
+            if (h.agent) h.agent->server.exited();
+        });
         hosts_.push_back(std::move(host));
     }
     world_.after_each = [this] { return poll_and_check(); };
@@ -117,9 +125,9 @@ void Cluster::start_agent(Host& host) {
     const std::string config =
         fmt::format(R"({{"ttl":{},"loop_wait":{},"retry_timeout":{},"maximum_lag_on_failover":10485760}})", ttl_,
                     ttl_ == 30 ? 10 : 1, ttl_ == 30 ? 10 : 1);
-    agent.node = std::make_unique<agent::Node>(
-        agent::Outside{agent.loop.get_executor(), *host.clock, agent.store, agent.server, agent.peers, agent.scripts},
-        keys, identity, config);
+    agent.node = std::make_unique<agent::Node>(agent::Outside{agent.loop.get_executor(), *host.clock, agent.store,
+                                                              agent.server, agent.peers, agent.scripts, agent.fences},
+                                               keys, identity, config);
     struct Run {
         static Task<> node(agent::Node& node, Host::Agent& agent, World& world, std::string who) {
             const auto result = co_await node.run();
@@ -150,6 +158,14 @@ void Cluster::kill_agent(Host& host) {
         }
     };
     LoopFirst::destroy(*agent);
+    host.guardians->agent_died();
+}
+
+void Cluster::kill_agent_for(Host& host, Duration length) {
+    if (!host.may_lose_agent()) return;
+    noted("fault: {}: the agent is killed, and comes back after {:.1f} s", host.machine.name, seconds(length));
+    kill_agent(host);
+    world_.surely_at(world_.now() + length, [this, &host] { start_agent(host); });
 }
 
 const Machine* Cluster::reachable_machine(const std::string& from, const std::string& to) const {
@@ -187,7 +203,8 @@ void Cluster::became(Machine& machine, const std::string& what) {
     if ((!leader || leader->value != machine.name) && !bootstraps) {
         // Allowed for a moment: the key may have ended (it is put back) while the node's own time still runs.
         const Host* owner = host(machine.name);
-        if (!owner->agent || !owner->agent->node->holds_lease())
+        const bool holds = owner->agent && owner->agent->node->holds_lease();
+        if (!holds && !owner->guardians->armed_in_time())
             violate(fmt::format("{} {} without the leader key, which {}", machine.name, what,
                                 leader ? "names " + leader->value : "is absent"));
     }
@@ -218,9 +235,19 @@ void Cluster::check_promotion(const Machine& machine) {
     requested_.clear();
 }
 
-void Cluster::asked_to_promote(const Machine& machine) {
-    const Host* owner = host(machine.name);
+void Cluster::asked_to_promote(Machine& machine) {
+    Host* const owner = host(machine.name);
     if (!owner->agent || !owner->agent->node->holds_lease()) violate(machine.name + " is promoted without the lease");
+    if (!faulty_ || !kinds_.contains(20) || !world_.random.chance(0.3)) return;
+    const Duration length = world_.random.between(1s, std::chrono::seconds(ttl_) * 3);
+    world_.surely_at(world_.now() + world_.random.between(0ms, 150ms), [this, owner, length] {
+        if (!faulty_) return;
+        last_fault_ = std::max(last_fault_, world_.now() + length);
+        if (world_.random.chance(0.5))
+            kill_agent_for(*owner, length);
+        else
+            stand_still(*owner, length);
+    });
 }
 
 /// Nobody takes the lease before the last holder's has ended by every clock, unless it was released.
@@ -320,12 +347,9 @@ void Cluster::schedule_fault() {
     });
 }
 
-/// Only of a node that does not lead: the server of a leader whose agent stands still is the guardian's business.
 void Cluster::stand_still(Host& victim, Duration length) {
     const Machine& machine = victim.machine;
-    if (!faulty_ || !victim.agent || victim.agent->node->holds_lease() || machine.writable() ||
-        (machine.running() && machine.starts_as_primary))
-        return;
+    if (!faulty_ || !victim.may_lose_agent()) return;
     noted("fault: {}: the agent stands still for {:.1f} s", machine.name, seconds(length));
     victim.clock->stall_until(world_.now() + length);
     world_.surely_at(world_.now() + length, [] {});  // it goes on then
@@ -354,13 +378,6 @@ void Cluster::make_fault() {
     ++faults_made_;
     const bool is_request = *kind == 13 || *kind == 14;
     if (!is_request) last_fault_ = std::max(last_fault_, world_.now() + length);
-    // An agent that is killed while its host cannot reach etcd leaves a server that nothing stops: that is what a
-    // guardian process is for, and it is not built yet. So a host is left in peace from an agent's death until the new
-    // agent has looked around.
-    const bool isolates =
-        *kind == 3 || *kind == 4 || *kind == 6 || *kind == 7 || *kind == 8 || *kind == 16 || *kind == 17;
-    for (const auto& host : hosts_)
-        if (isolates && world_.now() < host->calm_until) return;
     switch (*kind) {
         case 0:
             noted("fault: {}: PostgreSQL crashes", name);
@@ -371,19 +388,21 @@ void Cluster::make_fault() {
             noted("fault: {}: the host loses power for {:.1f} s", name, seconds(length));
             kill_agent(victim);
             if (machine.running()) machine.end_abruptly();
+            victim.guardians->power_lost();
             world_.surely_at(world_.now() + length, [this, &victim] { start_agent(victim); });
             break;
-        case 2: {
-            const bool quiet = etcd_.answers && !etcd_.keep_alive_lies && etcd_.slow == 0ms && etcd_.lost_before == 0 &&
-                               etcd_.lost_after == 0 && linked(name, "etcd") && linked("etcd", name);
-            if (!quiet || !victim.agent) return;
-            noted("fault: {}: the agent is killed and started again", name);
-            kill_agent(victim);
-            victim.calm_until = world_.now() + 3s;
-            world_.surely_at(world_.now() + world_.random.between(50ms, 400ms),
-                             [this, &victim] { start_agent(victim); });
+        case 2:
+            kill_agent_for(victim, world_.random.between(50ms, 400ms));
+            // Often it comes back only to end again, before it has looked around or after.
+            if (world_.random.chance(0.5))
+                world_.surely_at(world_.now() + world_.random.between(50ms, 500ms), [this, &victim, length] {
+                    if (!faulty_) return;
+                    if (world_.random.chance(0.5))
+                        kill_agent_for(victim, length);
+                    else
+                        stand_still(victim, length);
+                });
             break;
-        }
         case 3:
             noted("fault: {} is cut off from etcd for {:.1f} s", name, seconds(length));
             cut_.insert({name, "etcd"});
@@ -467,7 +486,7 @@ void Cluster::make_fault() {
             world_.surely_at(world_.now() + late + world_.random.between(100ms, std::chrono::seconds(ttl_)),
                              [this, &victim, name, length] {
                                  if (victim.agent) victim.agent->store.answers_late = 0ms;
-                                 if (!faulty_ || world_.now() < victim.calm_until) return;
+                                 if (!faulty_) return;
                                  cut_.insert({name, "etcd"});
                                  cut_.insert({"etcd", name});
                                  world_.surely_at(world_.now() + length, [this, name] {
@@ -495,7 +514,17 @@ void Cluster::make_fault() {
                              [this, &victim, ttl] { stand_still(victim, world_.random.between(ttl / 4, ttl * 2)); });
             break;
         }
-        default:
+        case 18: {
+            if (!victim.may_lose_agent() || victim.clock->stalled()) return;
+            const Duration gap = world_.random.between(10ms, world_.random.chance(0.7) ? 900ms : 5s);
+            noted("fault: {}: the guardian is killed, and another runs after {:.2f} s", name, seconds(gap));
+            victim.guardians->absent_until(world_.now() + gap);
+            break;
+        }
+        case 19:
+            kill_agent_for(victim, length);
+            break;
+        default:  // 20: see asked_to_promote
             break;
     }
 }

@@ -45,7 +45,7 @@ class Cluster {
     void became(Machine& machine, const std::string& what);
     void ship_wal_of(Machine& primary);
     void ended_in_order(const Machine& primary);
-    void asked_to_promote(const Machine& machine);
+    void asked_to_promote(Machine& machine);
     PeerStatus peer_status(const std::string& from, const std::string& to) const;
     template <class... Args>
     void noted(fmt::format_string<Args...> text, Args&&... args) {
@@ -59,6 +59,7 @@ class Cluster {
     bool linked(const std::string& a, const std::string& b) const { return !cut_.contains({a, b}); }
     void start_agent(Host& host);
     void kill_agent(Host& host);
+    void kill_agent_for(Host& host, Duration length);
     bool poll_and_check();
     void violate(std::string what);
     void tick();

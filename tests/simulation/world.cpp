@@ -46,6 +46,11 @@ Instant HostClock::now() const {
     return Instant(std::chrono::hours(2)) + Duration(static_cast<Duration::rep>(std::floor(elapsed * rate_)));
 }
 
+Instant HostClock::true_time(Instant when) const {
+    const auto elapsed = static_cast<double>((when - Instant(std::chrono::hours(2))).count());
+    return Instant(std::chrono::hours(1)) + Duration(static_cast<Duration::rep>(std::ceil(elapsed / rate_)));
+}
+
 Clock::Alarm HostClock::call_at(Instant when, std::function<void()> action) {
     const auto wait =
         std::max(Duration::zero(), when == Instant::max() ? Duration(std::chrono::hours(1000)) : when - now());

@@ -69,6 +69,8 @@ class HostClock final : public Clock {
         return WallTime(std::chrono::duration_cast<WallTime::duration>(world_.now().time_since_epoch()));
     }
     Alarm call_at(Instant when, std::function<void()> action) override;
+    /// When this clock shows `when`.
+    Instant true_time(Instant when) const;
 
     /// The process that reads this clock is stopped until `end`, true time: its alarms come late.
     void stall_until(Instant end) { stalled_until_ = end; }
