@@ -343,6 +343,7 @@ Task<> Node::promote() {
     const auto promoted = co_await out_.server.promote(60s);
     if (!promoted) {
         log::error("the promotion failed: {}", promoted.error().line());
+        checkpoint_pending_ = false;  // others would wait for it for ever before they compare histories
         co_await out_.server.kill_everything();
         co_await keeper_.release({});
         co_return;

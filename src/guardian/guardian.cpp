@@ -12,7 +12,6 @@
 #include <malloc.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
@@ -20,8 +19,9 @@
 #include <csignal>
 #include <cstring>
 
+#include <algorithm>
 #include <array>
-#include <iterator>
+#include <memory>
 #include <string_view>
 
 namespace pgkeel::guardian {
@@ -31,6 +31,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t reserved_heap_bytes = 1024UL * 1024;
+constexpr std::size_t touched_heap_bytes = 512UL * 1024;  ///< a pass over a thousand processes needs less
 constexpr std::size_t reserved_stack_bytes = 64UL * 1024;
 
 /// Our stderr is the agent's and may be a pipe that nobody reads: rather no line than one that waits.
@@ -53,6 +54,11 @@ void touch_stack() {
     for (std::size_t at = 0; at < stack.size(); at += 1024) stack[at] = 0;
 }
 
+void touch_heap() {
+    const auto some = std::make_unique<volatile char[]>(touched_heap_bytes);
+    for (std::size_t at = 0; at < touched_heap_bytes; at += 1024) some[at] = 1;
+}
+
 /// Everything that the moment of need needs: memory that is there, and the right to run first.
 Report prepare(const std::string& data_directory) {
     Report report;
@@ -61,13 +67,13 @@ Report prepare(const std::string& data_directory) {
     mallopt(M_MMAP_MAX, 0);
     mallopt(M_TOP_PAD, reserved_heap_bytes);
     touch_stack();
+    touch_heap();
     release_unused_code();
-    // A rehearsal: no process has this working directory, so nobody is meant.
-    const postgres::ServerPlace nowhere(data_directory + "/.", 0, 0);
-    (void)postgres::kill_pass(nowhere);
+    // A rehearsal: everything but the killing.
+    (void)postgres::server_processes(postgres::ServerPlace(data_directory),
+                                     postgres::ServerProcess{.pid = getpid(), .started = 0});
     (void)postgres::find_postmaster(data_directory);
-    // What was touched until now, and what will be: not the whole program.
-    report.locked = mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+    report.locked = lock_used_memory();
     const sched_param first{.sched_priority = 10};
     report.realtime = sched_setscheduler(0, SCHED_RR, &first) == 0;
     if (!report.realtime) setpriority(PRIO_PROCESS, 0, -20);
@@ -136,6 +142,20 @@ std::size_t fence(const std::string& data_directory, const Page& page, const Age
     }
 }
 
+void tell_what_was_done(const std::string& data_directory, const Orders& orders, const Agent& agent, std::size_t killed,
+                        Instant begun, Instant done) {
+    const bool unfinished = orders.ends_with_agent && !agent.lives();
+    const char* const why = unfinished      ? "has ended before the new cluster was made"
+                            : agent.lives() ? "did not renew the lease in time"
+                                            : "has ended, and its lease is over";
+    say(fmt::format(
+        "pgkeel guardian: killed every process of PostgreSQL in {}, {} of them, in {:.0f} ms{}: its agent {}\n",
+        data_directory, killed, seconds(done - begun) * 1000,
+        unfinished ? std::string()
+                   : fmt::format(", {:.0f} ms after the deadline", seconds(done - orders.deadline) * 1000),
+        why));
+}
+
 }  // namespace
 
 std::size_t fence_pass(const std::string& data_directory, const Orders& orders) {
@@ -179,13 +199,7 @@ int run(const std::string& data_directory, pid_t agent_pid, std::uint64_t agent_
                 ++report.fenced;
                 report.fenced_at = done;
                 page->tell(report);
-                say(
-                    fmt::format("pgkeel guardian: killed every process of PostgreSQL in {}, {} of them, in {:.0f} ms: "
-                                "its agent (pid {}) {}\n",
-                                data_directory, killed, seconds(done - now) * 1000, agent_pid,
-                                orders.ends_with_agent && !agent.lives() ? "has ended before the cluster was made"
-                                : agent.lives()                          ? "did not renew the lease in time"
-                                                                         : "has ended and its lease is over"));
+                tell_what_was_done(data_directory, orders, agent, killed, now, done);
             }
             // Nobody is there to start another.
             if (!agent.lives()) return 0;

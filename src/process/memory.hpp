@@ -7,4 +7,8 @@ namespace pgkeel {
 /// it works with. See madvise(2), MADV_DONTNEED: code pages are private mappings of files that nobody has written to.
 void release_unused_code();
 
+/// Keeps in memory what this process has used until now; what it uses later too, if its limits allow that. False: it
+/// may be swapped out, or its code be dropped and read again from a disk that hangs.
+bool lock_used_memory();
+
 }  // namespace pgkeel

@@ -152,7 +152,7 @@ recovered "agent halted for 20 s"
 [ "$(sql_on "$old" 'select pg_is_in_recovery()')" = t ] || failed "$old is no standby"
 grep -q "the guardian has ended PostgreSQL" "$dir/$old/agent.log" || failed "the agent that thawed does not say what happened"
 
-step "agent and guardian are killed together: an agent that is started again ends what has no lease"
+step "agent and guardian are killed together: PostgreSQL goes on, until an agent is there again"
 old=$(primary)
 kill -9 "$(agent_pid "$old")" "$(guardian "$old")"
 # Nothing on this machine is left that would end it: this is what a hardware watchdog, or the service manager, is for.
