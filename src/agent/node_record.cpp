@@ -110,7 +110,7 @@ StatusKey Node::status_to_publish() const {
     StatusKey status;
     if (seen_.view) {
         status.slots = seen_.view->status.slots;
-        status.retain_slots_json = seen_.view->status.retain_slots_json;
+        status.retain_slots = seen_.view->status.retain_slots;
         status.optime = seen_.view->status.optime;
     }
     if (seen_.server.is_primary()) status.optime = seen_.server.written;

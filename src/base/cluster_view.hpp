@@ -63,9 +63,9 @@ struct LeaderKey {
 struct StatusKey {
     Lsn optime;
     std::map<std::string, Lsn> slots;
-    std::string retain_slots_json;  ///< carried over verbatim
-    std::uint64_t heartbeat = 0;    ///< grows with every renewal; 0: the leader is not pgkeel
-    std::string holder;             ///< who wrote the heartbeat
+    std::vector<std::string> retain_slots;  ///< physical slots of members that every node keeps for a while
+    std::uint64_t heartbeat = 0;            ///< grows with every renewal; 0: the leader is not pgkeel
+    std::string holder;                     ///< who wrote the heartbeat
     std::int64_t ttl_seconds =
         0;  ///< the holder stops within this time of a heartbeat, whatever the configuration says since
     std::int64_t released_epoch = 0;  ///< epoch of the lease that was given up after its server had stopped

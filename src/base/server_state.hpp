@@ -30,6 +30,7 @@ struct ControlData {
     Timeline checkpoint_timeline;
     Lsn checkpoint;  ///< where the latest checkpoint record is
     Lsn checkpoint_redo;
+    std::string redo_wal_file;  ///< the segment that the latest checkpoint begins in
     Timeline min_recovery_timeline;
     Lsn min_recovery_end;
     bool wal_log_hints = false;
@@ -54,7 +55,9 @@ struct Slot {
     Lsn restart_lsn;
     Lsn confirmed_flush_lsn;
     bool has_xmin = false;
+    std::uint32_t catalog_xmin = 0;
     std::string wal_status;
+    bool failover = false;  ///< PostgreSQL 17 and later keeps it on standbys by itself
 };
 
 /// A row of pg_stat_replication.

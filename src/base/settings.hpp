@@ -1,7 +1,11 @@
 #pragma once
+#include "base/slot_settings.hpp"
+
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 namespace pgkeel {
 
@@ -26,6 +30,9 @@ struct ClusterSettings {
     bool failsafe_mode = false;
     bool pause = false;
     bool standby_cluster = false;
+    RemotePrimary remote;  ///< of a standby cluster
+    std::map<std::string, PermanentSlot> permanent_slots;
+    std::vector<SlotMatcher> ignored_slots;
     bool use_slots = true;
     bool use_pg_rewind = false;
 

@@ -4,6 +4,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 
 #include <fmt/format.h>
 
@@ -116,7 +117,8 @@ bool read_status(StatusKey& status, const std::string& value) {
         for (const auto& slot : slots.get_object())
             if (const auto position = number_of(&slot.value())) status.slots[std::string(slot.key())] = Lsn{*position};
     if (const json::value retain = inner("retain_slots"); retain.is_array())
-        status.retain_slots_json = json::serialize(retain);
+        for (const json::value& name : retain.get_array())
+            if (name.is_string()) status.retain_slots.emplace_back(name.get_string());
     status.heartbeat = number_of(in->if_contains("hb")).value_or(0);
     status.holder = text_of(*in, "holder");
     status.ttl_seconds =
@@ -322,7 +324,7 @@ std::string write_status(const StatusKey& status) {
         for (const auto& [name, position] : status.slots) slots[name] = position.bytes;
         out["slots"] = std::move(slots);
     }
-    put_json(out, "retain_slots", status.retain_slots_json);
+    if (!status.retain_slots.empty()) out["retain_slots"] = json::value_from(status.retain_slots);
     if (status.heartbeat != 0) out["hb"] = status.heartbeat;
     if (!status.holder.empty()) out["holder"] = status.holder;
     if (status.ttl_seconds != 0) out["ttl"] = status.ttl_seconds;

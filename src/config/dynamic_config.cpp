@@ -1,6 +1,7 @@
 #include "config/dynamic_config.hpp"
 
 #include "config/options.hpp"
+#include "config/slot_settings.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -157,6 +158,7 @@ ClusterSettings settings_of(const json::object& dynamic, bool patroni_members, s
     out.pause = read.flag("pause");
     out.use_slots = read.flag("postgresql.use_slots");
     out.use_pg_rewind = read.flag("postgresql.use_pg_rewind");
+    read_slot_settings(dynamic, out, warnings);
     return out;
 }
 

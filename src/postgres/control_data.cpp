@@ -49,6 +49,8 @@ void take(ControlData& control, std::string_view name, std::string_view value) {
         control.checkpoint = parse_lsn(value).value_or(Lsn{});
     else if (name == "Latest checkpoint's REDO location")
         control.checkpoint_redo = parse_lsn(value).value_or(Lsn{});
+    else if (name == "Latest checkpoint's REDO WAL file")
+        control.redo_wal_file = value;
     else if (name == "Latest checkpoint's TimeLineID")
         control.checkpoint_timeline = {number<std::uint32_t>(value)};
     else if (name == "Minimum recovery ending location")

@@ -35,7 +35,7 @@ const char* const state_query = R"(SELECT r.recovering,
   FROM pg_catalog.pg_stat_get_wal_senders() s, LATERAL pg_catalog.pg_stat_get_activity(s.pid) a),
  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
     p.slot_name, p.slot_type, p.active, d.datname, p.plugin, p.restart_lsn, p.confirmed_flush_lsn,
-    p.xmin IS NOT NULL, p.wal_status))
+    p.xmin IS NOT NULL, p.wal_status, p.catalog_xmin::text::bigint, pg_catalog.to_jsonb(p)->'failover'))
   FROM pg_catalog.pg_get_replication_slots() p LEFT JOIN pg_catalog.pg_database d ON d.oid = p.datoid
   WHERE NOT p.temporary)
 FROM pg_catalog.pg_is_in_recovery() r(recovering), pg_catalog.pg_stat_get_wal_receiver() w)";
@@ -107,6 +107,8 @@ Slot slot(const json::array& row) {
     result.confirmed_flush_lsn = lsn(row[6]);
     result.has_xmin = flag(row[7]);
     result.wal_status = text(row[8]);
+    if (row[9].is_int64()) result.catalog_xmin = static_cast<std::uint32_t>(row[9].get_int64());
+    result.failover = flag(row[10]);
     return result;
 }
 
@@ -139,7 +141,7 @@ Result<StateAnswer> read_state(const SqlRows& rows) {
     const auto clients = rows_of(row[13], 10);
     if (!clients) return std::unexpected(clients.error());
     for (const json::value& client : *clients) state.replication.push_back(replication_client(client.get_array()));
-    const auto slots = rows_of(row[14], 9);
+    const auto slots = rows_of(row[14], 11);
     if (!slots) return std::unexpected(slots.error());
     for (const json::value& one : *slots) state.slots.push_back(slot(one.get_array()));
     return answer;

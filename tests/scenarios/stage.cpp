@@ -85,7 +85,7 @@ void Stage::settle(const std::string& leader) {
         if (holder.runs_patroni) {
             etcd_.status = {.optime = holder.machine.position,
                             .slots = {},
-                            .retain_slots_json = {},
+                            .retain_slots = {},
                             .holder = {},
                             .mod_revision = next_revision()};
             holder.memory.lease.reset();

@@ -79,7 +79,7 @@ TEST(cluster_view, reads_a_whole_cluster_as_patroni_writes_it) {
     EXPECT_EQ(b.lease, 78);
     EXPECT_EQ(view.status.optime, Lsn{67108864});
     EXPECT_EQ(view.status.slots, (std::map<std::string, Lsn>{{"pg_b", Lsn{50331648}}}));
-    EXPECT_EQ(view.status.retain_slots_json, R"(["pg_b"])");
+    EXPECT_EQ(view.status.retain_slots, std::vector<std::string>{"pg_b"});
     EXPECT_EQ(view.status.heartbeat, 0U);
     EXPECT_EQ(view.status.mod_revision, 16);
     ASSERT_TRUE(view.sync);
@@ -205,7 +205,7 @@ TEST(cluster_json, is_compact_and_typed_as_patroni_writes_it) {
     status.optime = Lsn{67108864};
     EXPECT_EQ(write_status(status), R"({"optime":67108864})");
     status.slots = {{"b", Lsn{7}}};
-    status.retain_slots_json = R"(["b","c"])";
+    status.retain_slots = {"b", "c"};
     status.heartbeat = 3;
     status.holder = "pg-a";
     status.ttl_seconds = 5;

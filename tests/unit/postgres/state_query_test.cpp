@@ -23,7 +23,7 @@ Row primary() {
         "f",
         "2026-11-21 03:07:13.800243+00",
         R"([["replicator", "b", "10.0.0.2", "streaming", "quorum", 1, "0/5", "0/4", "0/3", "0/2"], ["u", "c", null, "startup", "async", 0, null, null, null, null]])",
-        R"([["b", "physical", true, null, null, "0/3000060", null, true, "reserved"], ["l", "logical", false, "app", "pgoutput", "0/1", "0/2", false, "lost"]])"};
+        R"([["b", "physical", true, null, null, "0/3000060", null, true, "reserved", null, null], ["l", "logical", false, "app", "pgoutput", "0/1", "0/2", false, "lost", 731, true]])"};
 }
 
 Row standby() {
@@ -68,6 +68,8 @@ TEST(state_query, a_primary_tells_its_position_standbys_and_slots) {
     EXPECT_FALSE(state.slots[1].physical);
     EXPECT_EQ(state.slots[1].database, "app");
     EXPECT_EQ(state.slots[1].plugin, "pgoutput");
+    EXPECT_EQ(state.slots[1].catalog_xmin, 731U);
+    EXPECT_TRUE(state.slots[1].failover);
     EXPECT_EQ(state.slots[1].confirmed_flush_lsn, Lsn{2});
     EXPECT_EQ(state.slots[1].wal_status, "lost");
 }
