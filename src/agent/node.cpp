@@ -444,7 +444,12 @@ void Node::heard_of(const etcd::WatchEvent& event) {
     if (key == keys_.status()) {
         const ClusterView view = cluster::parse_view(keys_, {event.value}, event.value.mod_revision);
         seen_.heartbeat.saw(view.status, out_.clock.now());
-        if (view.status.released_epoch == 0) return;
+        // A slot that came or went has something to be done on every node.
+        const bool same_slots =
+            seen_.view && std::ranges::equal(
+                              view.status.slots, seen_.view->status.slots, {},
+                              [](const auto& slot) { return slot.first; }, [](const auto& slot) { return slot.first; });
+        if (view.status.released_epoch == 0 && same_slots) return;
     } else if (key.starts_with(keys_.members())) {
         const std::string name = key.substr(keys_.members().size());
         const bool leads = seen_.view && seen_.view->leader && seen_.view->leader->name == name;

@@ -9,6 +9,7 @@
 #include "cluster/peer.hpp"
 #include "etcd/store.hpp"
 #include "ha/decide.hpp"
+#include "ha/slots.hpp"
 #include "postgres/server.hpp"
 
 #include <boost/json/object.hpp>
@@ -123,6 +124,12 @@ class Node {
     Task<> ask_peer(Member member, Deadline deadline);
     Task<> publish_member();
     Task<> keep_slots();
+    ha::SlotQuestion slot_question() const;
+    bool complain_once(const std::string& slot, const Result<>& done);
+    void move_logical_slots(ha::SlotChanges changes);
+    Task<> work_on_logical_slots(ha::SlotChanges changes);
+    Task<> prove_copies();
+    const Slot* own_slot(const std::string& name) const;
     Task<> run_due_restart();
     Task<> watch_forever();
     void heard_of(const etcd::WatchEvent& event);
@@ -157,6 +164,7 @@ class Node {
     Task<> restart_server(Duration timeout);
     Task<> checkpoint_after_promote();
     void make_up_for_checkpoint();
+    Task<> copy_slots(std::vector<ha::SlotChanges::Logical> wanted);
     Task<> update_history();
     Task<> compare_history(std::string leader);
     /// Asked at the last moment: whether the server may (still) be started so.
@@ -193,7 +201,15 @@ class Node {
     std::int64_t peers_epoch_ = 0;              ///< of the leader key (0: there is none) when `seen_.peers` were asked
     std::vector<std::string> unfenced_;         ///< see StatusKey::unfenced
     std::map<std::string, std::string> hosts_;  ///< by member: where it was seen last
-    std::map<std::string, Instant> slot_members_;  ///< by slot name: when a member that uses it was last seen
+    ha::SlotMemory slot_memory_;
+    std::map<std::string, std::string> slot_complaints_;  ///< by slot: what was said last
+    bool logical_slots_busy_ = false;
+    Instant retry_copy_at_{};
+    Instant retry_proof_at_{};
+    bool copies_known_ = false;
+    /// Copies of logical slots that the primary does not yet keep everything for, with the catalog_xmin of the original
+    /// when that was first known.
+    std::map<std::string, std::optional<std::uint32_t>> unproven_slots_;
     WallTime store_last_seen_{};
     etcd::Revision watch_from_ = 0;
     Instant last_cycle_{};

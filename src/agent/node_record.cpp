@@ -3,7 +3,6 @@
 #include "base/version.hpp"
 #include "cluster/transactions.hpp"
 #include "config/dynamic_config.hpp"
-#include "ha/slots.hpp"
 #include "log/log.hpp"
 #include "postgres/conninfo.hpp"
 
@@ -108,42 +107,19 @@ Task<> Node::publish_member() {
 
 StatusKey Node::status_to_publish() const {
     StatusKey status;
-    if (seen_.view) {
-        status.slots = seen_.view->status.slots;
-        status.retain_slots = seen_.view->status.retain_slots;
-        status.optime = seen_.view->status.optime;
-    }
-    if (seen_.server.is_primary()) status.optime = seen_.server.written;
     status.unfenced = unfenced_;
+    if (!seen_.view) return status;
+    status.slots = seen_.view->status.slots;
+    status.retain_slots = seen_.view->status.retain_slots;
+    status.optime = seen_.view->status.optime;
+    const bool leads = seen_.server.is_primary() || (seen_.settings.standby_cluster && keeper_.held());
+    if (!seen_.server.accepts_connections || !leads) return status;
+    status.optime = seen_.server.position();
+    if (!slot_memory_.led) return status;  // the plan of a new leader has not looked yet
+    ha::PublishedSlots slots = ha::slots_to_publish(slot_question(), slot_memory_);
+    status.slots = std::move(slots.positions);
+    status.retain_slots = std::move(slots.retained);
     return status;
-}
-
-Task<> Node::keep_slots() {
-    if (!seen_.server.accepts_connections || seen_.operation || fencing_) co_return;
-    std::set<std::string> kept;
-    boost::system::error_code error;
-    const json::value dynamic = json::parse(dynamic_config_.empty() ? "{}" : dynamic_config_, error);
-    if (!error && dynamic.is_object()) {
-        for (const char* key : {"slots", "permanent_slots", "permanent_replication_slots"})
-            if (const json::value* slots = dynamic.get_object().if_contains(key); slots && slots->is_object())
-                for (const auto& slot : slots->get_object()) kept.insert(std::string(slot.key()));
-        if (const json::value* ignored = dynamic.get_object().if_contains("ignore_slots");
-            ignored && ignored->is_array())
-            for (const json::value& entry : ignored->get_array())
-                if (entry.is_object())
-                    if (const json::value* name = entry.get_object().if_contains("name"); name && name->is_string())
-                        kept.insert(std::string(name->get_string()));
-    }
-    const ha::SlotChanges changes = ha::plan_member_slots(*seen_.view, seen_.settings, seen_.server, identity_.name,
-                                                          kept, out_.clock.now(), slot_members_);
-    for (const std::string& name : changes.create)
-        if (const auto made = co_await out_.server.create_slot(name); !made)
-            log::warning("could not create the replication slot {}: {}", name, made.error().line());
-    for (const std::string& name : changes.drop) {
-        log::info("dropping the replication slot {}, which no member uses any more", name);
-        if (const auto dropped = co_await out_.server.drop_slot(name); !dropped)
-            log::warning("could not drop the replication slot {}: {}", name, dropped.error().line());
-    }
 }
 
 Task<> Node::update_history() {

@@ -136,6 +136,8 @@ const char* to_string(Operation operation) {
             return "follow";
     }
     return "unknown";
+        case Operation::copy_slots:
+            return "copying logical slots";
 }
 
 const char* name_of(const Action& action) {

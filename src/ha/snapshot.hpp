@@ -23,6 +23,7 @@ enum class Operation {
     rejoin,  ///< rewind if needed, then start as a standby
     reinit,
     follow,
+    copy_slots,  ///< a standby gets its copies of logical slots
 };
 const char* to_string(Operation operation);
 

@@ -37,6 +37,7 @@ Task<Parameters> LocalServer::parameters_for(Role role, std::optional<Source> so
     co_await load_configuration();
     ParameterInput input{
         .agent = agent_, .dynamic = dynamic_, .role = role, .control = {}, .source = std::move(source)};
+    if (feedback_forced_) input.overrides["hot_standby_feedback"] = "on";
     // Only a standby is bound to what its primary had, and the control file remembers it.
     if (role != Role::primary)
         if (auto control = co_await read_control_data(programs_, clock_.now() + std::chrono::seconds(5)); control)

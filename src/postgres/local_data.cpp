@@ -130,9 +130,7 @@ Task<Result<LeaderHistory>> history_of(Clock& clock, const config::AgentConfig& 
 /// Only a primary's history is worth comparing with: a standby may still change its own.
 Task<Result<>> must_be_primary(Clock& clock, const config::AgentConfig& agent, Member leader) {
     const Deadline deadline = clock.now() + question_time;
-    const auto& postgresql = agent.postgresql;
-    const config::PgUser& user = postgresql.rewind.username.empty() ? postgresql.superuser : postgresql.rewind;
-    Login login{.endpoint = endpoint_of(leader), .user = user, .database = postgresql.database};
+    Login login{.endpoint = endpoint_of(leader), .user = rewind_user(agent), .database = agent.postgresql.database};
     auto connection = co_await Connection::open(clock, std::move(login), deadline);
     if (!connection) co_return std::unexpected(std::move(connection.error()));
     auto rows = co_await (*connection)->query("SELECT pg_is_in_recovery()", {}, deadline);

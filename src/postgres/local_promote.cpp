@@ -126,27 +126,4 @@ Task<Result<>> LocalServer::follow(std::optional<Source> source) {
     co_return co_await start({.as_primary = false, .source = std::move(source)});
 }
 
-Task<Result<>> LocalServer::create_slot(std::string name) {
-    // Immediately reserved: a standby that comes for it later must find its WAL.
-    auto done = co_await sql("SELECT pg_catalog.pg_create_physical_replication_slot($1, true)", {name});
-    if (!done && done.error().code != Errc::already_exists)
-        co_return fail(fmt::format("creating replication slot {}", name), std::move(done.error()));
-    co_return Result<>{};
-}
-
-Task<Result<>> LocalServer::drop_slot(std::string name) {
-    auto done = co_await sql("SELECT pg_catalog.pg_drop_replication_slot($1)", {name});
-    if (!done && done.error().code != Errc::not_found)
-        co_return fail(fmt::format("dropping replication slot {}", name), std::move(done.error()));
-    co_return Result<>{};
-}
-
-Task<Result<>> LocalServer::advance_slot(std::string name, Lsn to) {
-    auto done = co_await sql("SELECT pg_catalog.pg_replication_slot_advance($1, $2)", {name, to_string(to)});
-    if (!done)
-        co_return fail(fmt::format("advancing replication slot {} to {}", name, to_string(to)),
-                       std::move(done.error()));
-    co_return Result<>{};
-}
-
 }  // namespace pgkeel::postgres

@@ -156,12 +156,13 @@ bool LocalServer::reload_server(pid_t postmaster) const {
 
 Task<Result<std::unique_ptr<Connection>>> LocalServer::connect(std::string application_name,
                                                                std::chrono::milliseconds statement_timeout,
-                                                               Deadline deadline) {
+                                                               Deadline deadline, std::string database) {
     FileFacts facts;
     facts.postmaster = co_await find_server();
     if (facts.postmaster.state != Postmaster::running) co_return fail(Errc::unavailable, "PostgreSQL is not running");
     Login login = login_for(facts, std::move(application_name));
     login.statement_timeout = statement_timeout;
+    if (!database.empty()) login.database = std::move(database);
     co_return co_await Connection::open(clock_, std::move(login), deadline);
 }
 

@@ -15,8 +15,8 @@
 namespace pgkeel::postgres {
 
 /// The PostgreSQL server of this node. It outlives this object: a new one adopts it. The sources: local_server.cpp sees
-/// and says, local_configuration.cpp writes, local_start.cpp, local_stop.cpp, local_promote.cpp and local_data.cpp do
-/// what they are called.
+/// and says, local_configuration.cpp writes, local_start.cpp, local_stop.cpp, local_promote.cpp, local_slots.cpp and
+/// local_data.cpp do what they are called.
 class LocalServer final : public Server {
   public:
     /// `clock`, `workers` and `agent` outlive it.
@@ -44,7 +44,12 @@ class LocalServer final : public Server {
     Task<Result<>> apply_configuration(std::string dynamic_config_json, bool force_reload) override;
     Task<Result<>> create_slot(std::string name) override;
     Task<Result<>> drop_slot(std::string name) override;
-    Task<Result<>> advance_slot(std::string name, Lsn to) override;
+    Task<Result<>> advance_slot(std::string name, std::string database, Lsn to) override;
+    Task<Result<>> create_logical_slot(std::string name, std::string database, std::string plugin) override;
+    Task<Result<std::vector<PrimarysSlot>>> slots_of(Member leader, std::vector<std::string> names,
+                                                     bool with_state) override;
+    Task<Result<>> install_slots(std::vector<PrimarysSlot> slots) override;
+    Task<Result<>> force_hot_standby_feedback(bool forced) override;
     Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline timeline) override;
     Abilities abilities() const override { return abilities_; }
 
@@ -56,7 +61,8 @@ class LocalServer final : public Server {
     // local_server.cpp
     Login login_for(const FileFacts& facts, std::string application_name) const;
     Task<Result<std::unique_ptr<Connection>>> connect(std::string application_name,
-                                                      std::chrono::milliseconds statement_timeout, Deadline deadline);
+                                                      std::chrono::milliseconds statement_timeout, Deadline deadline,
+                                                      std::string database = {});
     /// On the observer's connection, or on one of its own when that is not open.
     Task<Result<SqlRows>> sql(std::string statement, std::vector<std::string> parameters);
     Task<PostmasterFound> find_server();
@@ -107,6 +113,7 @@ class LocalServer final : public Server {
     Role role_ = Role::uninitialized;  ///< as last written or seen
     std::optional<Source> source_;
     bool source_known_ = false;  ///< false after adopting a standby: then its own settings are kept
+    bool feedback_forced_ = false;
     bool rewrite_pending_ =
         false;  ///< the configuration is newer than the files, and the server could not be asked yet
     std::optional<Bootstrapped> bootstrapped_;

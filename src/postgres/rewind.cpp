@@ -110,10 +110,6 @@ class HiddenMarks {
     std::vector<std::string> names_;
 };
 
-config::PgUser rewind_user(const config::AgentConfig& agent) {
-    return agent.postgresql.rewind.username.empty() ? agent.postgresql.superuser : agent.postgresql.rewind;
-}
-
 Errc rewind_failure(const std::string& output) {
     for (const char* sign :
          {"password authentication failed", "no pg_hba.conf entry", "permission denied for", "no password supplied"})
@@ -134,6 +130,10 @@ std::string last_lines(const std::string& text, std::size_t bytes_max = 600) {
 }
 
 }  // namespace
+
+config::PgUser rewind_user(const config::AgentConfig& agent) {
+    return agent.postgresql.rewind.username.empty() ? agent.postgresql.superuser : agent.postgresql.rewind;
+}
 
 Task<bool> can_rewind(const Programs& programs, json::object dynamic, std::optional<ControlData> control,
                       std::string* why_not) {

@@ -13,6 +13,9 @@
 
 namespace pgkeel::postgres {
 
+/// Who may read another server's files: section rewind, else the superuser.
+config::PgUser rewind_user(const config::AgentConfig& agent);
+
 /// use_pg_rewind, the binary is there, and the server wrote what pg_rewind needs (wal_log_hints or checksums).
 /// `why_not` says what is missing.
 Task<bool> can_rewind(const Programs& programs, json::object dynamic, std::optional<ControlData> control,

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "base/server_state.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -46,6 +47,15 @@ struct StartOptions {
 /// PostgreSQL on this node, as the agent drives it. The real one is LocalServer; the simulation has another.
 /// One operation at a time, except `observe`, `kill_everything` and `reload`; none blocks the event loop.
 class Server {
+/// A slot as another server has it.
+struct PrimarysSlot {
+    std::string name;
+    std::string database{}, plugin{};  ///< empty: a physical one
+    std::uint32_t catalog_xmin = 0;    ///< 0: none
+    Lsn confirmed_flush{};
+    std::string state{};  ///< the bytes of its file; empty unless asked for
+};
+
   public:
     virtual ~Server() = default;
 
@@ -95,7 +105,17 @@ class Server {
     virtual Task<Result<>> apply_configuration(std::string dynamic_config_json, bool force_reload) = 0;
     virtual Task<Result<>> create_slot(std::string name) = 0;
     virtual Task<Result<>> drop_slot(std::string name) = 0;
-    virtual Task<Result<>> advance_slot(std::string name, Lsn to) = 0;
+    /// A slot of a database can be advanced in that database only; physical ones have none.
+    virtual Task<Result<>> advance_slot(std::string name, std::string database, Lsn to) = 0;
+    /// Waits until the transactions that run now have ended. Errors: also already_exists.
+    virtual Task<Result<>> create_logical_slot(std::string name, std::string database, std::string plugin) = 0;
+    /// Slots as the primary `leader` has them; those that do not exist are left out. `with_state`: their files too.
+    virtual Task<Result<std::vector<PrimarysSlot>>> slots_of(Member leader, std::vector<std::string> names,
+                                                             bool with_state) = 0;
+    /// Makes or replaces logical slots from their files. The server must be down: it reads them when it starts.
+    virtual Task<Result<>> install_slots(std::vector<PrimarysSlot> slots) = 0;
+    /// hot_standby_feedback is on, whatever the configuration says: copies of logical slots need it.
+    virtual Task<Result<>> force_hot_standby_feedback(bool forced) = 0;
 
     /// `timeline,lsn,reason` lines of the current timeline's history file, oldest first.
     virtual Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline timeline) = 0;

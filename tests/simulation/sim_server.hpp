@@ -34,7 +34,13 @@ class SimServer final : public postgres::Server {
     Task<Result<>> apply_configuration(std::string, bool) override { co_return Result<>{}; }
     Task<Result<>> create_slot(std::string) override { co_return Result<>{}; }
     Task<Result<>> drop_slot(std::string) override { co_return Result<>{}; }
-    Task<Result<>> advance_slot(std::string, Lsn) override { co_return Result<>{}; }
+    Task<Result<>> advance_slot(std::string, std::string, Lsn) override { co_return Result<>{}; }
+    Task<Result<>> create_logical_slot(std::string, std::string, std::string) override { co_return Result<>{}; }
+    Task<Result<std::vector<postgres::PrimarysSlot>>> slots_of(Member, std::vector<std::string>, bool) override {
+        co_return std::vector<postgres::PrimarysSlot>{};
+    }
+    Task<Result<>> install_slots(std::vector<postgres::PrimarysSlot>) override { co_return Result<>{}; }
+    Task<Result<>> force_hot_standby_feedback(bool) override { co_return Result<>{}; }
     Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline) override { co_return machine_.history; }
     Abilities abilities() const override { return {.can_rewind = true, .has_bootstrap_section = true}; }
 

@@ -149,7 +149,13 @@ class FakeServer final : public postgres::Server {
     Task<Result<>> apply_configuration(std::string, bool) override { co_return Result<>{}; }
     Task<Result<>> create_slot(std::string) override { co_return Result<>{}; }
     Task<Result<>> drop_slot(std::string) override { co_return Result<>{}; }
-    Task<Result<>> advance_slot(std::string, Lsn) override { co_return Result<>{}; }
+    Task<Result<>> advance_slot(std::string, std::string, Lsn) override { co_return Result<>{}; }
+    Task<Result<>> create_logical_slot(std::string, std::string, std::string) override { co_return Result<>{}; }
+    Task<Result<std::vector<postgres::PrimarysSlot>>> slots_of(Member, std::vector<std::string>, bool) override {
+        co_return std::vector<postgres::PrimarysSlot>{};
+    }
+    Task<Result<>> install_slots(std::vector<postgres::PrimarysSlot>) override { co_return Result<>{}; }
+    Task<Result<>> force_hot_standby_feedback(bool) override { co_return Result<>{}; }
     Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline) override { co_return history_; }
     Abilities abilities() const override {
         Abilities abilities;
