@@ -205,15 +205,21 @@ Task<> Node::use_dynamic_config() {
         if (changed) dynamic_config_ = *seen_.view->config;
         clamped_ = clamp;
         std::vector<std::string> warnings;
+        const RemotePrimary remote = seen_.settings.remote;
+        const bool was_standby_cluster = seen_.settings.standby_cluster;
         seen_.settings = config::settings_of(parse_object(dynamic_config_), clamp, warnings);
+        if (was_standby_cluster != seen_.settings.standby_cluster || remote != seen_.settings.remote) {
+            // Another primary is the measure now.
+            seen_.history_diverged = false;
+            seen_.history_checked_epoch = 0;
+            seen_.history_tried_at = {};
+        }
         for (const std::string& warning : warnings) log::warning("{}", warning);
         for (const std::string& key : config::misspelt_dynamic_keys(parse_object(dynamic_config_)))
             log::warning("{}", key);
         if (seen_.settings.synchronous_mode != SynchronousMode::off)
             log::error(
                 "synchronous_mode is on and not supported yet: commits of a primary of ours wait for no standby");
-        if (seen_.settings.standby_cluster)
-            log::error("standby_cluster is set and not supported yet: this node follows, and does not lead");
         keeper_.use(seen_.settings);
         out_.fences.use(seen_.settings);
     }

@@ -148,6 +148,8 @@ class Node {
 
     // The operations: each runs as a task of its own, one at a time (operations.cpp).
     Task<> bootstrap();
+    Task<std::string> create_primary();
+    Task<std::string> create_standby_leader();
     Task<std::string> open_cluster();
     Task<> fail_bootstrap(std::string why);
     Task<> clone(std::string from);
@@ -162,14 +164,15 @@ class Node {
     Task<> follow(std::string source);
     Task<> reinitialize_from(std::string source);
     Task<> restart_server(Duration timeout);
+    Task<> copy_slots(std::vector<ha::SlotChanges::Logical> wanted);
     Task<> checkpoint_after_promote();
     void make_up_for_checkpoint();
-    Task<> copy_slots(std::vector<ha::SlotChanges::Logical> wanted);
     Task<> update_history();
     Task<> compare_history(std::string leader);
     /// Asked at the last moment: whether the server may (still) be started so.
     std::function<bool()> start_guard(bool as_primary);
-    std::optional<postgres::Source> source_of(const std::string& member) const;
+    std::optional<postgres::Source> source_of(const std::string& name) const;
+    std::optional<Member> whose_history(const std::string& name) const;
 
     Outside out_;
     cluster::Keys keys_;

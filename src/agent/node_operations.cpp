@@ -4,6 +4,7 @@
 #include "async/spawn.hpp"
 #include "cluster/transactions.hpp"
 #include "ha/slots.hpp"
+#include "ha/wal_source.hpp"
 #include "log/log.hpp"
 
 #include <algorithm>
@@ -13,10 +14,28 @@ namespace pgkeel::agent {
 using namespace std::chrono_literals;
 
 std::optional<postgres::Source> Node::source_of(const std::string& name) const {
+    if (ha::is_remote_source(name)) {
+        const RemotePrimary& remote = seen_.settings.remote;
+        return postgres::Source{name, remote.host, remote.port, remote.slot_name, true};
+    }
     const Member* member = seen_.view ? seen_.view->member(name) : nullptr;
     if (!member || member->host.empty()) return std::nullopt;
     return postgres::Source{member->name, member->host, member->port,
                             seen_.settings.use_slots ? ha::slot_name(identity_.name) : std::string{}};
+}
+
+/// Whom this node's history is compared with, and rewound to: a member, or the primary of another cluster.
+std::optional<Member> Node::whose_history(const std::string& name) const {
+    if (ha::is_remote_source(name)) {
+        Member remote;
+        remote.name = name;
+        remote.host = seen_.settings.remote.host;
+        remote.port = seen_.settings.remote.port;
+        remote.role = Role::primary;
+        return remote;
+    }
+    const Member* member = seen_.view ? seen_.view->member(name) : nullptr;
+    return member ? std::optional(*member) : std::nullopt;
 }
 
 std::function<bool()> Node::start_guard(bool as_primary) {
@@ -52,30 +71,49 @@ Task<> Node::bootstrap() {
         if (!now || cluster::parse_view(keys_, now->values, now->revision).initialize != identity_.id) co_return;
     }
     seen_.bootstrap_pending = true;
-    std::string failure;
-    if (auto made = co_await out_.server.create_cluster(); !made) failure = made.error().line();
-    if (failure.empty())
-        if (auto armed = co_await out_.fences.arm_for_bootstrap(); !armed) failure = armed.error().line();
-    if (failure.empty())
-        if (auto up = co_await out_.server.start({.as_primary = true,
-                                                  .source = {},
-                                                  .timeout = seen_.settings.primary_start_timeout,
-                                                  .allowed = start_guard(true)});
-            !up)
-            failure = up.error().line();
-    if (failure.empty())
-        if (auto done = co_await out_.server.finish_bootstrap(); !done) failure = done.error().line();
+    std::string failure = seen_.settings.standby_cluster ? co_await create_standby_leader() : co_await create_primary();
     if (failure.empty()) failure = co_await open_cluster();
     seen_.bootstrap_pending = false;
     if (!failure.empty()) co_await fail_bootstrap(failure);
 }
 
+/// Returns why it could not; empty: done.
+Task<std::string> Node::create_primary() {
+    if (auto made = co_await out_.server.create_cluster(); !made) co_return made.error().line();
+    if (auto armed = co_await out_.fences.arm_for_bootstrap(); !armed) co_return armed.error().line();
+    if (auto up = co_await out_.server.start({.as_primary = true,
+                                              .source = {},
+                                              .timeout = seen_.settings.primary_start_timeout,
+                                              .allowed = start_guard(true)});
+        !up)
+        co_return up.error().line();
+    if (auto done = co_await out_.server.finish_bootstrap(); !done) co_return done.error().line();
+    co_return "";
+}
+
+/// A standby cluster begins as a copy of the primary it follows; without one, by a method that needs none.
+Task<std::string> Node::create_standby_leader() {
+    const std::string source = ha::remote_source(seen_.settings.remote);
+    std::optional<Member> remote = whose_history(source);
+    if (remote->host.empty()) remote.reset();
+    if (auto copied = co_await out_.server.clone(std::move(remote)); !copied) co_return copied.error().line();
+    if (auto up = co_await out_.server.start(
+            {.as_primary = false, .source = source_of(source), .timeout = 3600s, .allowed = start_guard(false)});
+        !up)
+        co_return up.error().line();
+    seen_.following = source;
+    co_return "";
+}
+
 /// Writes the keys that make the bootstrapped server the cluster. Returns why it could not; empty: done.
 Task<std::string> Node::open_cluster() {
     const ServerState server = co_await out_.server.observe(out_.clock.now() + 5s);
-    if (!server.is_primary()) co_return "the new server does not answer as a primary";
+    const bool standby = seen_.settings.standby_cluster;
+    if (!server.accepts_connections || server.in_recovery != standby)
+        co_return fmt::format("the new server does not answer as a {}", standby ? "standby" : "primary");
+    const Role leader = standby ? Role::standby_leader : Role::primary;
     StatusKey status;
-    status.optime = server.written;
+    status.optime = server.position();
     status.heartbeat = 1;
     status.holder = identity_.name;
     status.ttl_seconds = seen_.settings.ttl.count();
@@ -92,8 +130,8 @@ Task<std::string> Node::open_cluster() {
             if (opened) {
                 log::info("initialized a new cluster");
                 keeper_.took(opened->revision, status, sent);
-                called_role_ = Role::primary;
-                out_.scripts.call(Callback::on_start, Role::primary);
+                called_role_ = leader;
+                out_.scripts.call(Callback::on_start, leader);
                 co_return "";
             }
             if (opened.error().code == Errc::lease_gone) keeper_.forget_lease(*lease);
@@ -148,8 +186,8 @@ Task<> Node::clone(std::string from) {
         co_return;
     }
     log::info("replica has been created using {}", from.empty() ? "a method that needs no leader" : from);
-    const std::string leader = seen_.view && seen_.view->leader ? seen_.view->leader->name : from;
-    co_await start_standby(leader);
+    const std::string follow = ha::wal_source(seen_);
+    co_await start_standby(follow.empty() ? from : follow);
 }
 
 Task<> Node::reinitialize_from(std::string source) {
@@ -183,9 +221,11 @@ Task<bool> Node::start_standby(std::string follow) {
     if (!up) {
         log::error("could not start PostgreSQL as a standby: {}", up.error().line());
         seen_.retry_start_at = out_.clock.now() + std::min<Duration>(seen_.settings.loop_wait, 5s);
+        // Somebody else of a standby cluster may lead it better.
+        if (seen_.settings.standby_cluster && keeper_.held()) seen_.start_as_primary_failed = true;
         co_return false;
     }
-    seen_.following = source ? follow : std::string{};
+    seen_.following = source || follow == ha::archive_source ? follow : std::string{};
     tell_role(Callback::on_start);
     co_return true;
 }
@@ -213,7 +253,7 @@ Task<> Node::start_server(bool as_primary, std::string follow) {
 
 Task<> Node::follow(std::string source) {
     const auto where = source_of(source);
-    if (!where) co_return;
+    if (!where && source != ha::archive_source) co_return;
     if (const auto done = co_await out_.server.follow(where); !done) {
         log::error("could not follow {}: {}", source, done.error().line());
         co_return;
@@ -226,12 +266,14 @@ Task<> Node::follow(std::string source) {
 }
 
 Task<> Node::compare_history(std::string leader) {
-    const Member* member = seen_.view->member(leader);
+    const std::optional<Member> member = whose_history(leader);
     const std::int64_t epoch = seen_.view->leader ? seen_.view->leader->create_revision : 0;
     if (!member) co_return;
+    seen_.history_tried_at = out_.clock.now();
     const auto compared = co_await out_.server.compare_history(*member, seen_.server);
     if (!compared) {
         log::warning("could not compare histories with {}: {}", leader, compared.error().line());
+        if (ha::is_remote_source(leader)) co_return;  // it may be away for long, and is asked again after a while
         co_await out_.clock.sleep_for(500ms);
         co_return;
     }
@@ -263,8 +305,9 @@ Task<> Node::bring_to_rest() {
 }
 
 Task<> Node::rejoin(std::string leader_name) {
-    const Member* member = leader_name.empty() ? nullptr : seen_.view->member(leader_name);
-    const Member leader = member ? *member : Member{};
+    const std::optional<Member> member = leader_name.empty() ? std::nullopt : whose_history(leader_name);
+    const Member leader = member.value_or(Member{});
+    const bool remote = ha::is_remote_source(leader_name);
     const std::int64_t epoch = seen_.view->leader ? seen_.view->leader->create_revision : 0;
     co_await bring_to_rest();
     if (!member) {
@@ -275,14 +318,16 @@ Task<> Node::rejoin(std::string leader_name) {
     if (!compared) {
         log::warning("could not compare histories with {}: {}", leader_name, compared.error().line());
         seen_.retry_start_at = out_.clock.now() + 1s;
-        // A server that was not left in order cannot be compared while it is down; as a standby it can.
-        if (compared.error().code == Errc::not_found) co_await start_standby(leader_name);
+        // A server that was not left in order cannot be compared while it is down; as a standby it can. And the readers
+        // of a standby cluster are served while the remote primary is away.
+        if (compared.error().code == Errc::not_found || remote) co_await start_standby(ha::wal_source(seen_));
         co_return;
     }
     seen_.history_checked_epoch = epoch;
     seen_.history_diverged = compared->needs_rewind;
     if (compared->needs_rewind && !co_await heal_history(leader, compared->why)) co_return;
-    co_await start_standby(leader_name);
+    const std::string source = ha::wal_source(seen_);
+    co_await start_standby(source.empty() ? leader_name : source);
 }
 
 /// Makes a diverged data directory fit for `leader` again. False: there is nothing to start; the loop clones it anew,
@@ -301,9 +346,10 @@ Task<bool> Node::heal_history(Member leader, std::string why) {
         if (rewound.error().code == Errc::cancelled) co_return false;  // somebody's wish is no failure
         seen_.server = co_await out_.server.observe(out_.clock.now() + 2s);
         const bool damaged = seen_.server.data_directory == DataDirectory::damaged;
-        // Else it starts, and says that it cannot follow.
+        // Else it starts, and says that it cannot follow. Who leads a standby cluster may have its only data.
+        if (keeper_.held()) co_return !damaged;
         if (!seen_.abilities.remove_data_on_rewind_failure) co_return !damaged;
-    } else if (!seen_.abilities.remove_data_on_diverged_timelines) {
+    } else if (!seen_.abilities.remove_data_on_diverged_timelines || keeper_.held()) {
         log::error("pg_rewind cannot be used here; run `pgkeel reinit` for {}", identity_.name);
         co_return true;
     }
@@ -374,7 +420,11 @@ void Node::make_up_for_checkpoint() {
 Task<> Node::demote(ha::Demote how) {
     operation_state_ = "stopping";
     postgres::StopOptions options;
-    if (how.how == ha::Demotion::graceful) {
+    const bool to_standby_cluster = how.how == ha::Demotion::to_standby_cluster;
+    if (to_standby_cluster) {
+        options = {.mode = postgres::StopMode::fast, .checkpoint_first = true, .timeout = 3600s, .on_shut_down = {}};
+        options.archive_last_segment = true;
+    } else if (how.how == ha::Demotion::graceful) {
         options = {.mode = postgres::StopMode::fast, .checkpoint_first = true, .timeout = 3600s, .on_shut_down = {}};
         options.on_shut_down = [this, candidate = how.candidate](Lsn position) {
             spawn(out_.executor, "release", release_when_received(position, candidate));
@@ -395,6 +445,10 @@ Task<> Node::demote(ha::Demote how) {
     const auto stopped = co_await out_.server.stop(options);
     if (!stopped) co_await out_.server.kill_everything();
     seen_.following.clear();
+    if (to_standby_cluster) {
+        out_.scripts.call(Callback::on_stop, Role::primary);
+        co_return;  // the lease is kept: whoever leads a standby cluster takes no writes
+    }
     // Those who wait for the release are served before this node does anything else.
     if (how.how == ha::Demotion::graceful || how.how == ha::Demotion::immediate) {
         const auto released = co_await keeper_.release(stopped.value_or(Lsn{}));
@@ -499,7 +553,7 @@ Task<> Node::restart_server(Duration timeout) {
         if (up.error().code == Errc::timed_out) restart_result_ = {503, "postgres is still starting"};
         co_return;
     }
-    if (!as_primary) seen_.following = source ? follow : std::string{};
+    if (!as_primary) seen_.following = source || follow == ha::archive_source ? follow : std::string{};
     tell_role(Callback::on_restart);
     restart_result_ = {200, "restarted successfully"};
 }

@@ -29,7 +29,7 @@ Role Node::role() const {
     const bool standby = seen_.server.accepts_connections || seen_.server.query_failed ? seen_.server.in_recovery
                                                                                        : seen_.server.standby_signal;
     if (!standby && (seen_.server.running() || keeper_.held())) return Role::primary;
-    return Role::replica;
+    return seen_.settings.standby_cluster && keeper_.held() ? Role::standby_leader : Role::replica;
 }
 
 std::string Node::state() const {

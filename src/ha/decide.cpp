@@ -1,7 +1,9 @@
 #include "ha/decide.hpp"
 
 #include "ha/election.hpp"
+#include "ha/standby_cluster.hpp"
 #include "ha/switchover.hpp"
+#include "ha/wal_source.hpp"
 
 #include <fmt/format.h>
 
@@ -92,10 +94,10 @@ std::optional<Decision> decide_identity(const Snapshot& s) {
     if (s.server.data_directory != DataDirectory::present) return std::nullopt;
     const ClusterView& view = *s.view;
     if (!view.initialize) {
-        if (s.lease && s.server.is_primary())
+        if (s.lease && (s.server.is_primary() || s.settings.standby_cluster))
             return Decision{ClaimInitialize{}, Reason::initialize_missing, "writing the lost key initialize"};
         if (view.leader) return std::nullopt;  // the leader writes it
-        if (!s.server.standby_signal)
+        if (!s.server.standby_signal || s.settings.standby_cluster)
             return Decision{ClaimInitialize{}, Reason::initialize_missing,
                             fmt::format("no key initialize: this data directory ({}) becomes the cluster",
                                         s.server.system_identifier)};
@@ -160,23 +162,31 @@ Decision decide_without_data(const Snapshot& s) {
         return {Clone{source}, Reason::data_missing,
                 fmt::format("trying to bootstrap from {} '{}'", is_leader ? "leader" : "replica", source)};
     }
-    if (s.settings.standby_cluster)
-        return wait(Reason::not_supported, "a standby cluster is not supported yet: not filling an empty directory");
     if (!view.initialize && s.abilities.has_bootstrap_section && !s.tags.nofailover)
-        return {BootstrapCluster{}, Reason::new_cluster, "trying to bootstrap a new cluster"};
+        return {BootstrapCluster{}, Reason::new_cluster,
+                s.settings.standby_cluster ? "trying to bootstrap a new standby leader"
+                                           : "trying to bootstrap a new cluster"};
     if (view.initialize && is_system_identifier(*view.initialize) && s.abilities.can_clone_without_leader)
         return {Clone{}, Reason::data_missing, "trying to bootstrap without leader"};
     return wait(Reason::waiting_for_bootstrap, "waiting for leader to bootstrap");
+}
+
+/// pg_control shows that this server was a primary when it last ran.
+bool was_primary(const ServerState& server) {
+    if (server.standby_signal || !server.control) return false;
+    const ControlState state = server.control->state;
+    return state != ControlState::shut_down_in_recovery && state != ControlState::in_archive_recovery;
 }
 
 Decision decide_down_with_lease(const Snapshot& s) {
     if (s.settings.pause)
         return {ReleaseLease{}, Reason::leader_without_server,
                 "removed leader lock because postgres is not running as primary"};
-    if (!s.unfit_to_lead.empty())
+    if (!s.unfit_to_lead.empty() && !s.settings.standby_cluster)
         return {ReleaseLease{}, Reason::not_fenced, "released leader key: " + s.unfit_to_lead};
     if (s.start_as_primary_failed)
         return {ReleaseLease{}, Reason::start_failed, "removed leader key after trying and failing to start postgres"};
+    if (s.settings.standby_cluster) return start_standby_leader(s, was_primary(s.server));
     if (s.server.standby_signal)
         return {StartServer{}, Reason::leader_in_recovery, "starting as readonly because i had the session lock"};
     if (s.settings.primary_start_timeout == 0s) {
@@ -194,13 +204,6 @@ Decision decide_down_with_lease(const Snapshot& s) {
                     succession.best)};
     }
     return {StartServer{true, {}}, Reason::crashed, "starting primary after failure"};
-}
-
-/// pg_control shows that this server was a primary when it last ran.
-bool was_primary(const ServerState& server) {
-    if (server.standby_signal || !server.control) return false;
-    const ControlState state = server.control->state;
-    return state != ControlState::shut_down_in_recovery && state != ControlState::in_archive_recovery;
 }
 
 bool crashed(const ServerState& server) {
@@ -223,8 +226,9 @@ Decision decide_down(const Snapshot& s) {
         const Member* leader = s.view->leader_member();
         const bool stale = may_take_lease(*s.view, s.heartbeat, s.name, s.settings, s.now).allowed;
         if (!was_primary(s.server) && !s.history_diverged)
-            return {StartServer{false, s.view->leader->name}, Reason::server_down,
+            return {StartServer{false, wal_source(s)}, Reason::server_down,
                     fmt::format("starting as a secondary; the leader is {}", s.view->leader->name)};
+        if (s.settings.standby_cluster) return rejoin_standby_cluster(s);
         if (leader && leader->role == Role::primary && !leader->checkpoint_after_promote_pending &&
             !leader->conn_url.empty())
             return {Rejoin{leader->name}, Reason::server_down,
@@ -268,6 +272,7 @@ Decision decide_leading(const Snapshot& s) {
     if (key_is_anothers(s) && s.server.is_primary() && !s.settings.pause)
         return demote(Demotion::immediate_nolock, Reason::lease_lost,
                       fmt::format("demoting self because the leader key was taken by {}", s.view->leader->name));
+    if (s.settings.standby_cluster) return lead_standby_cluster(s);
     if (!s.unfit_to_lead.empty() && !s.settings.pause && s.server.accepts_connections) {
         if (s.server.in_recovery)
             return {ReleaseLease{}, Reason::not_fenced, "released leader key: " + s.unfit_to_lead};
@@ -280,9 +285,6 @@ Decision decide_leading(const Snapshot& s) {
     if (s.server.accepts_connections && s.server.in_recovery) {
         if (s.history_diverged)
             return {ReleaseLease{}, Reason::history_diverged, "released leader key: my history has left the cluster's"};
-        if (s.settings.standby_cluster)
-            return {ReleaseLease{}, Reason::not_supported,
-                    "released leader key: this is a standby cluster, and leading one is not supported yet"};
         return {Promote{}, Reason::leader_in_recovery,
                 fmt::format("promoting: I am ({}), the leader with the lock", s.name)};
     }
@@ -293,18 +295,6 @@ Decision decide_leading(const Snapshot& s) {
                 fmt::format("updating the history key for timeline {}", s.server.timeline.id)};
     return wait(Reason::leading, fmt::format("no action. I am ({}), the leader with the lock", s.name),
                 next_scheduled(s));
-}
-
-/// Whom a standby streams from: the member it was told to, while that one is there, else the leader.
-std::string stream_source(const Snapshot& s) {
-    const std::string& wanted = s.tags.replicatefrom;
-    if (!wanted.empty() && wanted != s.name) {
-        const Member* member = s.view->member(wanted);
-        if (member && !member->conn_url.empty() &&
-            (member->state == "running" || member->state == "streaming" || member->state == "starting"))
-            return wanted;
-    }
-    return s.view->leader->name;
 }
 
 Decision decide_following(const Snapshot& s, const Takeover& takeover) {
@@ -319,29 +309,34 @@ Decision decide_following(const Snapshot& s, const Takeover& takeover) {
     if (s.reinit_requested) return {Reinitialize{clone_source(s)}, Reason::reinit_requested, "reinitializing"};
 
     const Member* leader = view.leader_member();
-    const std::string source = stream_source(s);
+    const std::string source = wal_source(s);
     const Member* source_member = view.member(source);
-    if (s.following != source && source_member && !source_member->conn_url.empty())
+    const bool can_follow = source == archive_source || (source_member && !source_member->conn_url.empty());
+    if (s.following != source && can_follow)
         return {Follow{source}, Reason::leader_changed, fmt::format("following {}", source)};
 
-    const bool leader_is_open = leader && leader->role == Role::primary && !leader->conn_url.empty();
-    if (s.history_checked_epoch != view.leader->create_revision && leader_is_open)
-        return {CompareHistory{leader_name}, Reason::histories_unknown,
-                fmt::format("comparing my history with {}'s", leader_name)};
+    // Whose history ours has to be a part of.
+    const std::string measure = s.settings.standby_cluster ? remote_source(s.settings.remote) : leader_name;
+    const bool leader_is_open = leader && !leader->conn_url.empty() &&
+                                leader->role == (s.settings.standby_cluster ? Role::standby_leader : Role::primary);
+    const bool comparison_due =
+        s.settings.standby_cluster ? remote_comparison_due(s) : s.history_checked_epoch != view.leader->create_revision;
+    if (comparison_due && leader_is_open)
+        return {CompareHistory{measure}, Reason::histories_unknown,
+                fmt::format("comparing my history with {}'s", measure)};
     if (s.history_diverged && leader_is_open && !s.settings.pause) {
         if (s.abilities.can_rewind) {
             if (leader->checkpoint_after_promote_pending)
                 return wait(Reason::history_diverged,
                             fmt::format("waiting for the checkpoint on {} before rewind", leader_name));
-            return {Rejoin{leader_name}, Reason::history_diverged,
-                    fmt::format("running pg_rewind from {}", leader_name)};
+            return {Rejoin{measure}, Reason::history_diverged, fmt::format("running pg_rewind from {}", measure)};
         }
         if (s.abilities.remove_data_on_diverged_timelines)
             return {Reinitialize{clone_source(s)}, Reason::history_diverged,
                     "reinitializing due to diverged timelines"};
         return wait(Reason::history_diverged,
                     fmt::format("my history has left {}'s, and pg_rewind cannot be used: run `pgkeel reinit` for {}",
-                                leader_name, s.name));
+                                measure, s.name));
     }
 
     // A late heartbeat proves nothing; it is the time to learn what an election would need to know.
@@ -360,8 +355,10 @@ Decision decide_following(const Snapshot& s, const Takeover& takeover) {
         return wait(Reason::waiting_for_race, takeover.why, std::min(takeover.allowed_at, s.now + 1s));
     }
     return wait(Reason::following,
-                fmt::format("no action. I am ({}), a secondary, and following a leader ({})", s.name, leader_name),
-                s.heartbeat.ever() ? s.heartbeat.changed_at() + half + 1ms : Instant::max());
+                fmt::format("no action. I am ({}), a secondary, and following a {} ({})", s.name,
+                            s.settings.standby_cluster ? "standby leader" : "leader", leader_name),
+                std::min(s.heartbeat.ever() ? s.heartbeat.changed_at() + half + 1ms : Instant::max(),
+                         next_remote_comparison(s)));
 }
 
 Decision decide_unpaused(const Snapshot& s) {

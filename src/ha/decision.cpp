@@ -28,8 +28,6 @@ const char* to_string(Reason reason) {
             return "not_allowed_to_promote";
         case Reason::data_damaged:
             return "data_damaged";
-        case Reason::not_supported:
-            return "not_supported";
         case Reason::yielding:
             return "yielding";
         case Reason::store_unreachable:
@@ -96,6 +94,8 @@ const char* to_string(Reason reason) {
             return "history_outdated";
         case Reason::startup_too_slow:
             return "startup_too_slow";
+        case Reason::standby_cluster:
+            return "standby_cluster";
     }
     return "unknown";
 }
@@ -110,6 +110,8 @@ const char* to_string(Demotion demotion) {
             return "immediate-nolock";
         case Demotion::offline:
             return "offline";
+        case Demotion::to_standby_cluster:
+            return "demote-cluster";
     }
     return "unknown";
 }
@@ -134,10 +136,10 @@ const char* to_string(Operation operation) {
             return "reinitialize";
         case Operation::follow:
             return "follow";
-    }
-    return "unknown";
         case Operation::copy_slots:
             return "copying logical slots";
+    }
+    return "unknown";
 }
 
 const char* name_of(const Action& action) {

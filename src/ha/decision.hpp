@@ -20,7 +20,6 @@ enum class Reason {
     waiting_for_race,  ///< the lease may not be taken yet
     not_the_healthiest,
     not_allowed_to_promote,
-    not_supported,
     data_damaged,
     yielding,  ///< the lease was just released for others
     store_unreachable,
@@ -57,15 +56,17 @@ enum class Reason {
     reinit_requested,
     history_outdated,
     startup_too_slow,
+    standby_cluster,  ///< nobody may be a primary here
 };
 const char* to_string(Reason reason);
 
 /// How a primary is stopped (patroni-style names): what happens to the lease, and how much time there is.
 enum class Demotion {
-    graceful,          ///< fast stop after a checkpoint; the lease is released when the candidate has everything
-    immediate,         ///< immediate stop, then release
-    immediate_nolock,  ///< the lease is not ours any more
-    offline,           ///< etcd does not answer, the lease is about to end
+    graceful,            ///< fast stop after a checkpoint; the lease is released when the candidate has everything
+    immediate,           ///< immediate stop, then release
+    immediate_nolock,    ///< the lease is not ours any more
+    offline,             ///< etcd does not answer, the lease is about to end
+    to_standby_cluster,  ///< fast stop after a checkpoint; the lease is kept: this node goes on leading, in recovery
 };
 const char* to_string(Demotion demotion);
 

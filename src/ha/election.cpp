@@ -140,6 +140,7 @@ std::string why_not_promotable(const Snapshot& seen, const Member& member, const
     if (!peer || !peer->reachable) return "is not reachable";
     if (!peer->in_recovery) return "is not a standby";
     if (peer->tags.nofailover || member.tags.nofailover) return "is not allowed to promote";
+    if (peer->tags.nostream || member.tags.nostream) return "is tagged nostream";
     if (peer->watchdog_failed) return "has no working watchdog";
     if (!seen.server.system_identifier.empty() && !peer->system_identifier.empty() &&
         peer->system_identifier != seen.server.system_identifier)
@@ -192,14 +193,15 @@ Decision decide_race(const Snapshot& s) {
         return stand_by(Reason::paused,
                         "no action. I am a secondary, and nobody is promoted while the cluster is paused", {},
                         Instant::max());
-    if (!s.unfit_to_lead.empty() && !s.settings.pause)
+    if (!s.unfit_to_lead.empty() && !s.settings.pause && !s.settings.standby_cluster)
         return stand_by(Reason::not_fenced, "not racing for the lock: " + s.unfit_to_lead, {}, s.now + 1s);
     if (s.tags.nofailover)
         return stand_by(Reason::not_allowed_to_promote,
                         "following a different leader because I am not allowed to promote", {}, Instant::max());
-    if (s.settings.standby_cluster)
-        return stand_by(Reason::not_supported,
-                        "not racing for the lock: leading a standby cluster is not supported yet", {}, Instant::max());
+    if (s.tags.nostream && !chosen)
+        return stand_by(Reason::not_allowed_to_promote,
+                        "not racing for the lock: I am tagged nostream, and have what the archive has", {},
+                        Instant::max());
     // What the others acknowledged may be nowhere else than on those that the key `sync` names.
     if (s.settings.synchronous_mode != SynchronousMode::off && view.sync && !view.sync->leader.empty() &&
         view.sync->leader != s.name && std::ranges::find(view.sync->members, s.name) == view.sync->members.end() &&
@@ -207,7 +209,8 @@ Decision decide_race(const Snapshot& s) {
         return stand_by(Reason::not_allowed_to_promote,
                         fmt::format("not racing for the lock: I am not a synchronous standby of {}", view.sync->leader),
                         {}, Instant::max());
-    if (s.history_diverged)
+    // In a standby cluster whoever leads is rewound to the remote primary.
+    if (s.history_diverged && !s.settings.standby_cluster)
         return stand_by(Reason::not_allowed_to_promote, "not racing for the lock: my history has to be rewound first",
                         {}, Instant::max());
 
@@ -255,7 +258,7 @@ Decision decide_race(const Snapshot& s) {
                             s.settings.maximum_lag_on_failover_bytes));
             return not_the_healthiest(std::move(notes), soon);
         }
-        if (s.settings.check_timeline && s.server.timeline < view.timeline()) {
+        if (s.settings.check_timeline && !s.settings.standby_cluster && s.server.timeline < view.timeline()) {
             notes.push_back(
                 fmt::format("My timeline {} is older than the cluster's {}", s.server.timeline.id, view.timeline().id));
             return not_the_healthiest(std::move(notes), soon);
@@ -263,7 +266,8 @@ Decision decide_race(const Snapshot& s) {
         Comparison comparison = compare_with_peers(s, others);
         notes.insert(notes.end(), comparison.notes.begin(), comparison.notes.end());
         if (comparison.better_exists) return not_the_healthiest(std::move(notes), soon);
-        if (auto wait = wait_for_who_has_more(s, others)) return std::move(*wait);
+        if (!s.settings.standby_cluster)  // there the remote primary has everything
+            if (auto wait = wait_for_who_has_more(s, others)) return std::move(*wait);
     } else {
         for (const std::string& name : others)
             if (const PeerStatus* peer = answer_of(s, name); peer && peer->reachable && !peer->in_recovery) {
@@ -272,7 +276,9 @@ Decision decide_race(const Snapshot& s) {
             }
     }
     return {TakeLease{}, chosen ? Reason::manual_candidate : Reason::election_won,
-            "promoted self to leader by acquiring session lock", std::move(notes)};
+            s.settings.standby_cluster ? "promoted self to a standby leader by acquiring session lock"
+                                       : "promoted self to leader by acquiring session lock",
+            std::move(notes)};
 }
 
 }  // namespace pgkeel::ha

@@ -63,7 +63,8 @@ struct Snapshot {
     Instant server_starting_since{};         ///< when the running server was first seen not to accept connections
     std::int64_t history_checked_epoch = 0;  ///< the leader's history was compared with ours under this epoch
     bool history_diverged = false;           ///< … and it showed that ours has to be rewound
-    std::string following;                   ///< the member this standby streams from; empty: none set yet
+    Instant history_tried_at{};              ///< when that was tried last, also in vain
+    std::string following;                   ///< where this standby gets its WAL (wal_source.hpp); empty: none set yet
     bool reinit_requested = false;
     bool bootstrap_pending = false;  ///< this node owns `initialize` and has not finished
 };

@@ -11,17 +11,6 @@ bool is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-std::vector<std::string> split_commas(const std::string& text) {
-    std::vector<std::string> parts(1);
-    for (const char c : text) {
-        if (c == ',')
-            parts.emplace_back();
-        else
-            parts.back() += c;
-    }
-    return parts;
-}
-
 /// Keywords that hold a secret; they never go where others can read.
 bool is_secret(std::string_view keyword) {
     return keyword == "password" || keyword == "sslpassword";
@@ -51,6 +40,17 @@ Result<std::string> percent_decoded(std::string_view text) {
 }
 
 }  // namespace
+
+std::vector<std::string> split_commas(const std::string& text) {
+    std::vector<std::string> parts(1);
+    for (const char c : text) {
+        if (c == ',')
+            parts.emplace_back();
+        else
+            parts.back() += c;
+    }
+    return parts;
+}
 
 std::string write_conninfo(const ConnInfo& pairs) {
     std::string text;

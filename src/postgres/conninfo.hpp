@@ -34,6 +34,9 @@ struct Endpoint {
     std::string host;  ///< a name, an address, or a directory for a unix socket; empty: libpq's default
     std::string port;
 };
+/// "a,b" as two texts; an empty text is one empty part.
+std::vector<std::string> split_commas(const std::string& text);
+
 /// user, host, port and the user's TLS settings. Never a password: that is in the passfile (pgpass.hpp).
 ConnInfo conninfo_for(const config::PgUser& user, const Endpoint& endpoint, const std::string& application_name = {});
 

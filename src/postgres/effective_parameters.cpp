@@ -244,7 +244,7 @@ class Collector {
         recovery["recovery_target_timeline"] = "latest";
         recovery["primary_conninfo"] = "";
         recovery["primary_slot_name"] = "";
-        if (input_.source) add_source(*input_.source);
+        if (input_.source && !input_.source->host.empty()) add_source(*input_.source);
     }
 
     void add_source(const Source& source) {

@@ -13,11 +13,7 @@ namespace pgkeel::postgres {
 
 Role LocalServer::role_of(bool as_primary, const std::optional<Source>& source) const {
     if (as_primary) return Role::primary;
-    const json::value* remote = dynamic_.if_contains("standby_cluster");
-    if (remote == nullptr || !remote->is_object() || !source) return Role::replica;
-    // The leader of a standby cluster is the node that streams from the other cluster.
-    const json::value* host = remote->get_object().if_contains("host");
-    return host != nullptr && guc_text(*host) == source->host ? Role::standby_leader : Role::replica;
+    return source && source->remote ? Role::standby_leader : Role::replica;
 }
 
 /// Before etcd was read once: what it said last time, or what it will say first.
@@ -37,11 +33,11 @@ Task<Parameters> LocalServer::parameters_for(Role role, std::optional<Source> so
     co_await load_configuration();
     ParameterInput input{
         .agent = agent_, .dynamic = dynamic_, .role = role, .control = {}, .source = std::move(source)};
-    if (feedback_forced_) input.overrides["hot_standby_feedback"] = "on";
     // Only a standby is bound to what its primary had, and the control file remembers it.
     if (role != Role::primary)
         if (auto control = co_await read_control_data(programs_, clock_.now() + std::chrono::seconds(5)); control)
             input.control = std::move(*control);
+    if (feedback_forced_) input.overrides["hot_standby_feedback"] = "on";
     Parameters parameters = effective_parameters(input);
     if (role != Role::primary && !source_known_ && !input.source && last_.accepts_connections) {
         // An adopted standby keeps streaming from where it does until somebody says otherwise.
@@ -57,7 +53,8 @@ Task<Parameters> LocalServer::parameters_for(Role role, std::optional<Source> so
 Task<Result<bool>> LocalServer::write_configuration(Role role, Parameters parameters, std::optional<Source> source) {
     const config::PgUser& replication = agent_.postgresql.replication;
     std::string passwords;
-    if (source && !replication.password.empty()) passwords = pgpass_text({{source->host, source->port}}, {replication});
+    if (source && !source->host.empty() && !replication.password.empty())
+        passwords = pgpass_text({{source->host, source->port}}, {replication});
     ++writing_;
     const auto wrote = [](int* writing) { --*writing; };
     const std::unique_ptr<int, decltype(wrote)> end(&writing_, wrote);

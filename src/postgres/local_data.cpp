@@ -76,7 +76,8 @@ Task<Result<>> LocalServer::clone(std::optional<Member> source) {
     co_await load_configuration();
     Cancel& cancel = begin_operation();
     std::vector<std::string> warnings;
-    const bool leads_standby_cluster = dynamic_.contains("standby_cluster") && source && source->role == Role::primary;
+    const bool leads_standby_cluster =
+        dynamic_.contains("standby_cluster") && (!source || source->role == Role::primary);
     auto methods = replica_methods(agent_, dynamic_, leads_standby_cluster, warnings);
     for (const std::string& warning : warnings) log::warning("{}", warning);
     std::optional<Endpoint> from;
@@ -140,11 +141,26 @@ Task<Result<>> must_be_primary(Clock& clock, const config::AgentConfig& agent, M
     co_return Result<>{};
 }
 
+/// `leader` with the one of its hosts that is the primary: the other cluster of a standby cluster may name several.
+Task<Result<Member>> primary_among(Clock& clock, const config::AgentConfig& agent, Member leader) {
+    const auto hosts = split_commas(leader.host), ports = split_commas(leader.port);
+    Result<Member> found = fail(Errc::invalid_input, fmt::format("{} has no address", leader.name));
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+        leader.host = hosts[i];
+        leader.port = i < ports.size() ? ports[i] : ports.front();
+        const auto primary = co_await must_be_primary(clock, agent, leader);
+        if (primary) co_return leader;
+        found = fail(fmt::format("asking {}", leader.name), primary.error());
+    }
+    co_return found;
+}
+
 }  // namespace
 
-Task<Result<Server::Divergence>> LocalServer::compare_history(Member leader, ServerState here) {
-    if (auto primary = co_await must_be_primary(clock_, agent_, leader); !primary)
-        co_return fail(fmt::format("comparing with {}", leader.name), std::move(primary.error()));
+Task<Result<Server::Divergence>> LocalServer::compare_history(Member source, ServerState here) {
+    auto primary = co_await primary_among(clock_, agent_, std::move(source));
+    if (!primary) co_return std::unexpected(std::move(primary.error()));
+    const Member leader = std::move(*primary);
     auto theirs = co_await history_of(clock_, agent_, leader);
     if (!theirs) co_return fail(fmt::format("comparing with {}", leader.name), std::move(theirs.error()));
     std::optional<LocalHistory> ours;
@@ -172,17 +188,15 @@ Task<Result<Server::Divergence>> LocalServer::compare_history(Member leader, Ser
 /// With the command of the files as they would be written now: what only this node has completed must not be lost with
 /// it.
 Task<Result<int>> LocalServer::archive_completed_wal(const Parameters& parameters, Deadline deadline, Cancel& cancel) {
-    const auto value = [&](const char* name) {
-        const auto found = parameters.file.find(name);
-        return found == parameters.file.end() ? std::string() : found->second;
-    };
-    if (const std::string mode = value("archive_mode"); mode != "on" && mode != "always") co_return 0;
-    co_return co_await archive_ready_segments(programs_, value("archive_command"), deadline, &cancel);
+    co_return co_await archive_ready_segments(programs_, archive_command_of(parameters), deadline, &cancel);
 }
 
-Task<Result<>> LocalServer::rewind(Member leader) {
+Task<Result<>> LocalServer::rewind(Member from) {
     if ((co_await find_server()).state != Postmaster::absent)
         co_return fail(Errc::unsafe, "cannot rewind a server that runs");
+    auto primary = co_await primary_among(clock_, agent_, std::move(from));
+    if (!primary) co_return std::unexpected(std::move(primary.error()));
+    const Member leader = std::move(*primary);
     Cancel& cancel = begin_operation();
     const Deadline deadline = clock_.now() + copy_time;
     const Source source{.name = leader.name, .host = leader.host, .port = leader.port, .slot_name = {}};

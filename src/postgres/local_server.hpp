@@ -89,6 +89,7 @@ class LocalServer final : public Server {
     // local_stop.cpp
     Task<bool> wait_for_exit(pid_t postmaster, Deadline deadline, std::function<void(Lsn)>& on_shut_down);
     Task<> kill_what_remains();
+    Task<> archive_segment_of_shutdown(std::string segment);
 
     asio::any_io_executor executor_;
     Clock& clock_;
@@ -112,8 +113,8 @@ class LocalServer final : public Server {
     Parameters parameters_;            ///< as last written
     Role role_ = Role::uninitialized;  ///< as last written or seen
     std::optional<Source> source_;
-    bool source_known_ = false;  ///< false after adopting a standby: then its own settings are kept
     bool feedback_forced_ = false;
+    bool source_known_ = false;  ///< false after adopting a standby: then its own settings are kept
     bool rewrite_pending_ =
         false;  ///< the configuration is newer than the files, and the server could not be asked yet
     std::optional<Bootstrapped> bootstrapped_;

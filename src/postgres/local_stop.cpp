@@ -1,6 +1,7 @@
 #include "log/log.hpp"
 #include "postgres/control_data.hpp"
 #include "postgres/local_server.hpp"
+#include "postgres/rewind.hpp"
 
 #include <csignal>
 
@@ -61,8 +62,22 @@ Task<Result<Lsn>> LocalServer::stop(StopOptions options) {
     }
     auto control = co_await read_control_data(programs_, clock_.now() + std::chrono::seconds(5));
     if (!control || !is_down(control->state)) co_return Lsn{};
+    if (options.archive_last_segment && control->state == ControlState::shut_down)
+        co_await archive_segment_of_shutdown(control->redo_wal_file);
     if (notify) notify(control->checkpoint);
     co_return control->checkpoint;
+}
+
+Task<> LocalServer::archive_segment_of_shutdown(std::string segment) {
+    const auto parameters = co_await parameters_for(Role::primary, std::nullopt);
+    Cancel& cancel = begin_operation();
+    const auto archived = co_await archive_segment(programs_, archive_command_of(parameters), segment,
+                                                   clock_.now() + std::chrono::minutes(1), &cancel);
+    if (!archived)
+        log::warning(
+            "the last segment {} was not archived, so who restores from the archive alone will not have the "
+            "shutdown: {}",
+            segment, archived.error().line());
 }
 
 /// True: the postmaster is gone. Calls `on_shut_down` once, at the first moment when the control file says so.

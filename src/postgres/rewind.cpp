@@ -263,6 +263,26 @@ Task<Result<>> recover_single_user(const Programs& programs, ConfigurationFiles&
     co_return Result<>();
 }
 
+std::string archive_command_of(const Parameters& parameters) {
+    const auto value = [&](const char* name) {
+        const auto found = parameters.file.find(name);
+        return found == parameters.file.end() ? std::string() : found->second;
+    };
+    const std::string mode = value("archive_mode");
+    return mode == "on" || mode == "always" ? value("archive_command") : std::string();
+}
+
+Task<Result<>> archive_segment(const Programs& programs, std::string archive_command, std::string name,
+                               Deadline deadline, Cancel* cancel) {
+    if (archive_command.empty()) co_return Result<>();
+    Command command = programs.command("postgres", {});
+    command.arguments = {"/bin/sh", "-c", filled_in(archive_command, name)};
+    command.directory = programs.agent.postgresql.data_dir;
+    auto done = co_await run_checked(programs.clock, std::move(command), deadline, cancel);
+    if (!done) co_return std::unexpected(done.error());
+    co_return Result<>();
+}
+
 Task<Result<int>> archive_ready_segments(const Programs& programs, std::string archive_command, Deadline deadline,
                                          Cancel* cancel) {
     if (archive_command.empty()) co_return 0;
@@ -271,10 +291,7 @@ Task<Result<int>> archive_ready_segments(const Programs& programs, std::string a
     int archived = 0;
     for (const std::string& name : names) {
         if (!file_exists(fmt::format("{}/pg_wal/{}", directory, name))) continue;
-        Command command = programs.command("postgres", {});
-        command.arguments = {"/bin/sh", "-c", filled_in(archive_command, name)};
-        command.directory = directory;
-        auto done = co_await run_checked(programs.clock, std::move(command), deadline, cancel);
+        auto done = co_await archive_segment(programs, archive_command, name, deadline, cancel);
         if (!done) co_return fail(fmt::format("archiving {} after {} others", name, archived), done.error());
         auto marked = co_await programs.workers.run([&] { return rename_mark(directory, name, ".ready", ".done"); });
         if (!marked) co_return std::unexpected(marked.error());

@@ -43,6 +43,11 @@ Task<Result<>> run_rewind(const Programs& programs, ConfigurationFiles& files, R
 Task<Result<>> recover_single_user(const Programs& programs, ConfigurationFiles& files, const Parameters& parameters,
                                    Deadline deadline, Cancel* cancel);
 
+/// The command that archives this server's WAL with these parameters; empty when archive_mode is off.
+std::string archive_command_of(const Parameters& parameters);
+/// Archives one file of pg_wal.
+Task<Result<>> archive_segment(const Programs& programs, std::string archive_command, std::string name,
+                               Deadline deadline, Cancel* cancel);
 /// Archives the segments that pg_wal/archive_status marks .ready with the server's own archive_command (%p, %f), oldest
 /// first; stops at the first that fails. Returns how many.
 Task<Result<int>> archive_ready_segments(const Programs& programs, std::string archive_command, Deadline deadline,

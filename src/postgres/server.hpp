@@ -19,6 +19,7 @@ struct Source {
     std::string host;
     std::string port;
     std::string slot_name;  ///< empty: without a slot
+    bool remote = false;    ///< another cluster's: who follows it leads a standby cluster. No host: its archive alone
     bool operator==(const Source&) const = default;
 };
 
@@ -28,6 +29,8 @@ struct StopOptions {
     StopMode mode = StopMode::fast;
     bool checkpoint_first = false;  ///< so that the shutdown's own checkpoint is short
     bool urgent = false;            ///< the operator's script before_stop is not waited for
+    /// So that the archive has all of this server's WAL: the segment in which it ends is archived as it is.
+    bool archive_last_segment = false;
     /// Escalates fast → immediate → kill when it runs out.
     Duration timeout = std::chrono::seconds(60);
     /// Called once user backends are gone and pg_control says "shut down", with the shutdown checkpoint's position,
@@ -44,9 +47,6 @@ struct StartOptions {
     std::function<bool()> allowed{};
 };
 
-/// PostgreSQL on this node, as the agent drives it. The real one is LocalServer; the simulation has another.
-/// One operation at a time, except `observe`, `kill_everything` and `reload`; none blocks the event loop.
-class Server {
 /// A slot as another server has it.
 struct PrimarysSlot {
     std::string name;
@@ -56,6 +56,9 @@ struct PrimarysSlot {
     std::string state{};  ///< the bytes of its file; empty unless asked for
 };
 
+/// PostgreSQL on this node, as the agent drives it. The real one is LocalServer; the simulation has another.
+/// One operation at a time, except `observe`, `kill_everything` and `reload`; none blocks the event loop.
+class Server {
   public:
     virtual ~Server() = default;
 

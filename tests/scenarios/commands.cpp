@@ -97,6 +97,8 @@ void tag(Stage& stage, const std::string& name, const Words& words) {
             tags.clonefrom = on_off(value);
         } else if (key == "replicatefrom") {
             tags.replicatefrom = value;
+        } else if (key == "nostream") {
+            tags.nostream = on_off(value);
         } else {
             refuse("no such tag", key);
         }
@@ -126,7 +128,7 @@ void request(Stage& stage, const Words& words) {
 void partition(Stage& stage, const std::string& name, const Words& places) {
     stage.actor(name);
     for (const std::string& place : places) {
-        if (place != "etcd") stage.actor(place);
+        if (place != "etcd" && place != stage.settings.remote.host) stage.actor(place);
         stage.cut.insert({name, place});
         stage.cut.insert({place, name});
     }
@@ -138,7 +140,10 @@ const char* commands_help() {
     return R"(cluster NAME=ROLE... [lease=NAME] [ttl=5] [loop_wait=1] [maximum_lag=1MB] [timeline=1] [position=0/5000000]
     roles: primary standby crashed-primary crashed-standby stopped-primary stopped-standby empty patroni-primary patroni-standby
 set KEY=VALUE...                      ttl loop_wait maximum_lag primary_start_timeout check_timeline
-tag NAME TAG[=VALUE]...               nofailover failover_priority clonefrom replicatefrom
+tag NAME TAG[=VALUE]...               nofailover failover_priority clonefrom replicatefrom nostream
+follow cluster HOST                   the cluster becomes a standby cluster of one that was copied from it
+stand alone                           … and no longer
+promote remote                        that one gets a new timeline
 pause | resume
 advance TIME                          leases are renewed meanwhile, or end
 tick [NAME...]                        these nodes, or all with an agent, look, decide and act
@@ -173,6 +178,10 @@ void run_command(Stage& stage, const Words& words) {
     }
     if (verb == "show") return stage.show();
     if (verb == "heal") return stage.cut.clear();
+    if (verb == "stand") {
+        stage.settings.standby_cluster = false;
+        return;
+    }
     arguments(1);
     if (verb == "set") {
         for (const std::string& word : rest)
@@ -194,6 +203,7 @@ void run_command(Stage& stage, const Words& words) {
         stage.actor(rest[0]).abilities.remove_data_on_diverged_timelines = rest.size() > 1 && rest[1] == "remove_data";
         return;
     }
+    if (verb == "promote" && rest[0] == "remote") return stage.remote_promoted();
     if (rest.back() == "etcd" && verb == "wipe") return stage.wipe_etcd();
     if (rest.back() == "etcd" && (verb == "stop" || verb == "start")) return void(stage.etcd_answers = verb == "start");
     if (verb == "delete") return stage.delete_key(rest[0]);
@@ -214,6 +224,7 @@ void run_command(Stage& stage, const Words& words) {
         stage.kill_postgres(rest[1]);
         return void(stage.actor(rest[1]).orphans = true);
     }
+    if (verb == "follow" && rest[0] == "cluster") return stage.add_remote(rest[1]);
     if (verb == "promote" && rest.back() == "hand") return stage.promote_by_hand(rest[0]);
     if (verb == "restore" && rest[0] == "heartbeat") return stage.restore_heartbeat(bytes(rest[1]));
     if (verb == "partition" && rest[1] == "from") return partition(stage, rest[0], {rest.begin() + 2, rest.end()});

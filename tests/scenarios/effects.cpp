@@ -1,4 +1,5 @@
 // What a decision does to the stage: the part of agent/node*.cpp, made plain.
+#include "ha/wal_source.hpp"
 #include "scenarios/stage.hpp"
 
 #include <algorithm>
@@ -127,9 +128,11 @@ void Stage::complete(const std::string& name, Actor& each, const ha::Action& act
         each.checkpoint_pending = true;
     }
     if (const auto* demote = std::get_if<ha::Demote>(&action)) {
-        const bool in_order = demote->how == ha::Demotion::graceful;
+        const bool keeps_lease = demote->how == ha::Demotion::to_standby_cluster;
+        const bool in_order = demote->how == ha::Demotion::graceful || keeps_lease;
         stop_server(each, in_order);
         s.stopped_to_demote = true;
+        if (keeps_lease) return;
         if (in_order || demote->how == ha::Demotion::immediate)
             release_lease(name, each);
         else
@@ -146,21 +149,23 @@ void Stage::complete(const std::string& name, Actor& each, const ha::Action& act
             start_server(each, false, {});
             return;
         }
-        const Actor* other = exists(leader) ? &actor(leader) : nullptr;
-        if (!other || !reaches(name, leader) || other->machine.state != State::primary || other->machine.hung) {
+        const Machine* other = source_of(name, leader);
+        s.history_tried_at = now_;
+        if (!other || other->state != State::primary || other->hung) {
             say("{}: {} does not answer", name, leader);
             if (rejoin) s.retry_start_at = now_ + 1s;
+            if (rejoin && ha::is_remote_source(leader)) start_server(each, false, ha::wal_source(s));
             return;
         }
         s.history_checked_epoch = etcd_.leader->create_revision;
-        s.history_diverged = m.diverged_from(other->machine);
+        s.history_diverged = m.diverged_from(*other);
         if (compare) return;
         if (s.history_diverged && each.abilities.can_rewind) {
             say("{}: rewound to {}", name, leader);
             copy_from(each, leader);
             s.history_diverged = false;
         }
-        start_server(each, false, leader);
+        start_server(each, false, ha::wal_source(s));
     }
     if (const auto* reinit = std::get_if<ha::Reinitialize>(&action)) {
         s.reinit_requested = false;
@@ -229,6 +234,7 @@ void Stage::start_server(Actor& each, bool as_primary, const std::string& follow
 void Stage::copy_from(Actor& each, const std::string& source) {
     Machine& m = each.machine;
     const Machine* from = nullptr;
+    if (ha::is_remote_source(source) && remote_) from = &*remote_;
     for (const auto& [name, other] : actors_)  // without a source: from a backup, which holds what the cluster last had
         if (other.machine.has_data && name != m.name && (source.empty() || name == source)) from = &other.machine;
     if (!from) return;
@@ -265,7 +271,9 @@ void Stage::bootstrap(const std::string& name, Actor& each) {
     m.timeline = Timeline{1};
     m.history.clear();
     m.position = Lsn{0x1000000};
-    start_server(each, true, {});
+    if (settings.standby_cluster) copy_from(each, ha::remote_source(settings.remote));
+    start_server(each, !settings.standby_cluster,
+                 settings.standby_cluster ? ha::remote_source(settings.remote) : std::string{});
     etcd_.initialize = m.system_identifier;
     open_key(name, each);
     etcd_.status.optime = m.position;

@@ -1,5 +1,7 @@
 #include "scenarios/stage.hpp"
 
+#include "ha/wal_source.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -136,7 +138,7 @@ void Stage::renew(const std::string& name, Actor& each) {
         status.holder = name;
         status.ttl_seconds = settings.ttl.count();
         status.released_epoch = 0;
-        if (each.machine.state == State::primary) status.optime = each.machine.position;
+        if (each.machine.state == State::primary || settings.standby_cluster) status.optime = each.machine.position;
         status.mod_revision = next_revision();
         lease.renewed_at = now_;
         lease.terms = ha::LeaseTerms::of(settings);
@@ -173,17 +175,36 @@ void Stage::expire_keys() {
     }
 }
 
+const Machine* Stage::source_of(const std::string& name, const std::string& source) const {
+    if (ha::is_remote_source(source)) return remote_ && reaches(name, remote_->name) ? &*remote_ : nullptr;
+    const auto found = actors_.find(source);
+    return found != actors_.end() && serves(found->second) && reaches(name, source) ? &found->second.machine : nullptr;
+}
+
 void Stage::ship_wal() {
     for (std::size_t hop = 0; hop < actors_.size(); ++hop)  // one more for each level of a cascade
         for (auto& [name, each] : actors_) {
             Machine& m = each.machine;
-            if (!serves(each) || m.state != State::standby || each.replication_stuck || !exists(m.follows)) continue;
-            const Actor& source = actor(m.follows);
-            if (!serves(source) || !reaches(name, m.follows) || m.diverged_from(source.machine)) continue;
-            m.timeline = source.machine.timeline;
-            m.history = source.machine.history;
-            m.position = source.machine.position;
+            if (!serves(each) || m.state != State::standby || each.replication_stuck) continue;
+            const Machine* source = source_of(name, m.follows);
+            if (!source || m.diverged_from(*source)) continue;
+            m.timeline = source->timeline;
+            m.history = source->history;
+            m.position = source->position;
         }
+}
+
+void Stage::add_remote(const std::string& host) {
+    for (const auto& [name, each] : actors_)
+        if (!remote_ || each.machine.state == State::primary) remote_ = each.machine;
+    remote_->name = host;
+    remote_->state = State::primary;
+    settings.standby_cluster = true;
+    settings.remote = {.host = host, .port = "5432"};
+}
+
+void Stage::remote_promoted() {
+    promote(*remote_);
 }
 
 void Stage::check() const {
@@ -226,6 +247,7 @@ void Stage::start_agent(const std::string& name) {
 void Stage::write(std::uint64_t bytes) {
     for (auto& [name, each] : actors_)
         if (each.machine.state == State::primary && !each.machine.hung) each.machine.position.bytes += bytes;
+    if (remote_) remote_->position.bytes += bytes;
     ship_wal();
 }
 
@@ -301,6 +323,8 @@ ServerState Stage::observe(const Actor& each) const {
     s.in_recovery = m.state == State::standby;
     s.timeline = m.timeline;
     s.written = s.received = s.replayed = m.position;
+    const Machine* source = s.in_recovery ? source_of(m.name, m.follows) : nullptr;
+    if (source && !m.diverged_from(*source)) s.replication_state = "streaming";
     return s;
 }
 
@@ -362,7 +386,10 @@ void Stage::publish(const std::string& name, Actor& each) {
     member.state = each.machine.state == State::starting ? "starting" : each.machine.running() ? "running" : "stopped";
     const bool leads = each.machine.state == State::primary ||
                        (each.machine.state == State::starting && each.machine.starts_as_primary);
-    member.role = !each.machine.has_data ? Role::uninitialized : leads ? Role::primary : Role::replica;
+    member.role = !each.machine.has_data                          ? Role::uninitialized
+                  : leads                                         ? Role::primary
+                  : settings.standby_cluster && each.memory.lease ? Role::standby_leader
+                                                                  : Role::replica;
     member.version = "4.1.4";
     member.runs_pgkeel = !each.runs_patroni;
     member.timeline = each.machine.timeline;

@@ -65,6 +65,9 @@ class Stage {
     void wipe_etcd();
     void promote_by_hand(const std::string& name);
     void restore_heartbeat(std::uint64_t heartbeat);
+    /// Another cluster's primary, promoted from a copy of this one.
+    void add_remote(const std::string& host);
+    void remote_promoted();
     WallTime wall_now() const;
 
     ClusterSettings settings;
@@ -78,6 +81,8 @@ class Stage {
         lines_.push_back(fmt::format(text, std::forward<Args>(args)...));
     }
     bool reaches(const std::string& from, const std::string& to) const;
+    /// What a standby follows, by its name; nothing while it cannot be reached.
+    const simulation::Machine* source_of(const std::string& name, const std::string& source) const;
     bool reaches_etcd(const std::string& name) const { return etcd_answers && !cut.contains({name, "etcd"}); }
     void renew(const std::string& name, Actor& actor);
     void expire_keys();
@@ -103,6 +108,7 @@ class Stage {
     std::int64_t next_revision() { return ++etcd_.revision; }
 
     std::map<std::string, Actor> actors_;
+    std::optional<simulation::Machine> remote_;
     ClusterView etcd_;
     Instant now_{std::chrono::hours(1)};
     std::vector<std::string> lines_;

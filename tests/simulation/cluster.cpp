@@ -1,6 +1,7 @@
 #include "simulation/cluster.hpp"
 
 #include "async/spawn.hpp"
+#include "ha/wal_source.hpp"
 #include "simulation/sim_fences.hpp"
 
 #include <algorithm>
@@ -45,8 +46,6 @@ class SimPeers final : public cluster::Peers {
     std::string self_;
     Clock& clock_;
 };
-
-const cluster::Keys keys{"/service/sim/"};
 
 constexpr int kinds_of_fault = 21;
 
@@ -110,6 +109,11 @@ Cluster::Host* Cluster::host(const std::string& name) const {
     return nullptr;
 }
 
+const Machine* Cluster::machine(const std::string& name) const {
+    const Host* found = host(name);
+    return found ? &found->machine : nullptr;
+}
+
 void Cluster::start_agent(Host& host) {
     if (host.agent) return;
     const std::string& name = host.machine.name;
@@ -122,12 +126,9 @@ void Cluster::start_agent(Host& host) {
     identity.conn_url = fmt::format("postgres://{}:5432/postgres", name);
     identity.api_url = fmt::format("http://{}:8008/patroni", name);
     identity.version = "4.1.4";
-    const std::string config =
-        fmt::format(R"({{"ttl":{},"loop_wait":{},"retry_timeout":{},"maximum_lag_on_failover":10485760}})", ttl_,
-                    ttl_ == 30 ? 10 : 1, ttl_ == 30 ? 10 : 1);
     agent.node = std::make_unique<agent::Node>(agent::Outside{agent.loop.get_executor(), *host.clock, agent.store,
                                                               agent.server, agent.peers, agent.scripts, agent.fences},
-                                               keys, identity, config);
+                                               keys(), identity, config_text(""));
     struct Run {
         static Task<> node(agent::Node& node, Host::Agent& agent, World& world, std::string who) {
             const auto result = co_await node.run();
@@ -137,6 +138,11 @@ void Cluster::start_agent(Host& host) {
     };
     spawn(agent.loop.get_executor(), "node", Run::node(*agent.node, agent, world_, name));
     noted("{}: agent starts", name);
+}
+
+std::string Cluster::config_text(const std::string& standby_cluster) const {
+    return fmt::format(R"({{"ttl":{},"loop_wait":{},"retry_timeout":{},"maximum_lag_on_failover":10485760{}}})", ttl_,
+                       ttl_ == 30 ? 10 : 1, ttl_ == 30 ? 10 : 1, standby_cluster);
 }
 
 void Cluster::kill_agent(Host& host) {
@@ -197,8 +203,8 @@ void Cluster::became(Machine& machine, const std::string& what) {
     noted("{}: {} on timeline {} at {}", machine.name, what, machine.timeline.id, to_string(machine.position));
     if (what == "promoted") ++promotions_;
     if (machine.state != State::primary) return;
-    const etcd::KeyValue* leader = etcd_.find(keys.leader());
-    const etcd::KeyValue* initialize = etcd_.find(keys.initialize());
+    const etcd::KeyValue* leader = etcd_.find(keys().leader());
+    const etcd::KeyValue* initialize = etcd_.find(keys().initialize());
     const bool bootstraps = initialize && initialize->value.starts_with(machine.name + "/");
     if ((!leader || leader->value != machine.name) && !bootstraps) {
         // Allowed for a moment: the key may have ended (it is put back) while the node's own time still runs.
@@ -252,9 +258,9 @@ void Cluster::asked_to_promote(Machine& machine) {
 
 /// Nobody takes the lease before the last holder's has ended by every clock, unless it was released.
 void Cluster::check_heartbeats() {
-    const etcd::KeyValue* key = etcd_.find(keys.status());
+    const etcd::KeyValue* key = etcd_.find(keys().status());
     if (!key || key->mod_revision == last_heartbeat_.status.mod_revision) return;
-    const StatusKey status = cluster::parse_view(keys, {*key}, key->mod_revision).status;
+    const StatusKey status = cluster::parse_view(keys(), {*key}, key->mod_revision).status;
     const StatusKey& last = last_heartbeat_.status;
     const Duration silence = world_.now() - last_heartbeat_.when;
     if (!last.holder.empty() && last.holder != status.holder && last.released_epoch == 0 &&
@@ -266,7 +272,7 @@ void Cluster::check_heartbeats() {
 
 /// The leader key has come to somebody: in peace a standby with less WAL than another does not take it.
 void Cluster::check_election() {
-    const etcd::KeyValue* leader = etcd_.find(keys.leader());
+    const etcd::KeyValue* leader = etcd_.find(keys().leader());
     if (!leader || leader->create_revision == led_since_) return;
     led_since_ = leader->create_revision;
     if (std::exchange(led_by_, leader->value) == leader->value) return;  // put back, or taken up again
@@ -284,9 +290,11 @@ void Cluster::check_election() {
 }
 
 void Cluster::ship_wal_of(Machine& primary) {
+    const bool is_remote = remote_ && &primary == &*remote_;
     for (auto& host : hosts_) {
         Machine& m = host->machine;
-        if (m.state != State::standby || m.follows != primary.name || m.hung) continue;
+        const bool follows = is_remote ? ha::is_remote_source(m.follows) : m.follows == primary.name;
+        if (m.state != State::standby || !follows || m.hung) continue;
         if (!linked(m.name, primary.name) || !linked(primary.name, m.name) || m.diverged_from(primary)) continue;
         m.timeline = primary.timeline;
         m.history = primary.history;
@@ -299,6 +307,10 @@ void Cluster::tick() {
     for (auto& host : hosts_)
         if (host->machine.state == State::primary && !host->machine.hung)
             host->machine.position.bytes += 64 + world_.random.below(2000);
+    if (remote_) {
+        remote_->position.bytes += 64;
+        ship_wal_of(*remote_);
+    }
     for (auto& host : hosts_)
         if (host->machine.state == State::primary || host->machine.state == State::standby) ship_wal_of(host->machine);
     world_.surely_at(world_.now() + 40ms, [this] { tick(); });
@@ -356,7 +368,7 @@ void Cluster::stand_still(Host& victim, Duration length) {
 }
 
 void Cluster::request_switchover() {
-    const etcd::KeyValue* leader = etcd_.find(keys.leader());
+    const etcd::KeyValue* leader = etcd_.find(keys().leader());
     if (!leader) return;
     const Host& target = *hosts_[world_.random.below(hosts_.size())];
     if (target.machine.name == leader->value) return;
@@ -364,7 +376,7 @@ void Cluster::request_switchover() {
     requested_ = target.machine.name;
     bool gone = false;
     const std::string request = fmt::format(R"({{"leader":"{}","member":"{}"}})", leader->value, target.machine.name);
-    etcd_.commit({{}, {etcd::Operation::put(keys.failover(), request)}, {}}, &gone);
+    etcd_.commit({{}, {etcd::Operation::put(keys().failover(), request)}, {}}, &gone);
 }
 
 void Cluster::make_fault() {
@@ -460,7 +472,7 @@ void Cluster::make_fault() {
             break;
         case 11:
             noted("fault: an operator deletes the leader key");
-            etcd_.remove(keys.leader());
+            etcd_.remove(keys().leader());
             break;
         case 12:
             noted("fault: {}: PostgreSQL does not answer for {:.1f} s", name, seconds(length));
@@ -500,7 +512,7 @@ void Cluster::make_fault() {
             stand_still(victim, length);
             if (world_.random.chance(0.5)) break;
             // And once more while it doubts whether the leader lives, which comes back meanwhile.
-            const etcd::KeyValue* key = etcd_.find(keys.leader());
+            const etcd::KeyValue* key = etcd_.find(keys().leader());
             if (!key || key->value == name) break;
             const std::string leader = key->value;
             const Duration ttl = std::chrono::seconds(ttl_);
@@ -553,7 +565,7 @@ std::string Cluster::check_liveness() const {
     for (const auto& host : hosts_)
         if (host->machine.state == State::primary) primary = &host->machine;
     if (!primary) return "no primary at the end";
-    const etcd::KeyValue* leader = etcd_.find(keys.leader());
+    const etcd::KeyValue* leader = etcd_.find(keys().leader());
     if (!leader || leader->value != primary->name)
         return fmt::format("{} is the primary at the end and the leader key {}", primary->name,
                            leader ? "names " + leader->value : "is absent");
@@ -578,10 +590,12 @@ std::string Cluster::run() {
     world_.run_until(begin + settle);
     if (violation_.empty() && options_.faults) {
         faulty_ = true;
+        plan_demotion_and_promotion();
         schedule_fault();
         world_.run_until(begin + settle + std::max<Duration>(options_.fault_time, std::chrono::seconds(6 * ttl_)));
     }
     if (violation_.empty()) {
+        stand_alone_again();
         heal();
         world_.run_until(world_.now() + options_.heal_time + std::chrono::seconds(3 * ttl_));
     }

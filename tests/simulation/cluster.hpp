@@ -42,6 +42,8 @@ class Cluster {
 
     // What the parts ask.
     const Machine* reachable_machine(const std::string& from, const std::string& to) const;
+    /// The same for what a standby follows, which may be another cluster's primary.
+    const Machine* source_machine(const std::string& from, const std::string& name) const;
     void became(Machine& machine, const std::string& what);
     void ship_wal_of(Machine& primary);
     void ended_in_order(const Machine& primary);
@@ -56,6 +58,7 @@ class Cluster {
   private:
     struct Host;
     Host* host(const std::string& name) const;
+    const Machine* machine(const std::string& name) const;
     bool linked(const std::string& a, const std::string& b) const { return !cut_.contains({a, b}); }
     void start_agent(Host& host);
     void kill_agent(Host& host);
@@ -74,11 +77,19 @@ class Cluster {
     void check_heartbeats();
     bool poll_agents();
     bool in_peace_since(Instant begin) const;
+    static cluster::Keys keys() { return {"/service/sim/"}; }
+    std::string config_text(const std::string& standby_cluster) const;
+    // remote_cluster.cpp
+    void plan_demotion_and_promotion();
+    void follow_another_cluster();
+    void stand_alone_again();
+    void patch_config(const std::string& standby_cluster);
 
     Options options_;
     World world_;
     SimEtcd etcd_;
     std::vector<std::unique_ptr<Host>> hosts_;
+    std::optional<Machine> remote_;                      ///< of another cluster, once this one has followed it
     std::set<std::pair<std::string, std::string>> cut_;  ///< directed; "etcd" is a place too
     std::set<int> kinds_;                                ///< kinds of fault this seed draws from
     /// A primary that was stopped in order: who takes over from it without a fault in between must have all of its WAL.

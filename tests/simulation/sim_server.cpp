@@ -36,7 +36,10 @@ Task<ServerState> SimServer::observe(Deadline deadline) {
     s.in_recovery = m.state == State::standby;
     s.timeline = m.timeline;
     s.written = s.received = s.replayed = m.position;
-    if (s.in_recovery) s.replication_state = m.follows.empty() ? "in archive recovery" : "streaming";
+    if (s.in_recovery) {
+        const Machine* source = cluster_.source_machine(m.name, m.follows);
+        s.replication_state = source && !m.diverged_from(*source) ? "streaming" : "in archive recovery";
+    }
     co_return s;
 }
 
@@ -60,7 +63,7 @@ Task<Result<>> SimServer::finish_bootstrap() {
 Task<Result<>> SimServer::clone(std::optional<Member> source) {
     if (!source) co_return fail(Errc::unavailable, "no source");
     co_await pass(200ms, 1500ms);
-    const Machine* from = cluster_.reachable_machine(machine_.name, source->name);
+    const Machine* from = cluster_.source_machine(machine_.name, source->name);
     if (!from || !(from->state == State::primary || from->state == State::standby))
         co_return fail(Errc::unavailable, "the source does not answer");
     machine_.has_data = true;
@@ -184,7 +187,7 @@ Task<Result<>> SimServer::follow(std::optional<postgres::Source> source) {
 
 Task<Result<postgres::Server::Divergence>> SimServer::compare_history(Member leader, ServerState) {
     co_await pass(2ms, 30ms);
-    const Machine* other = cluster_.reachable_machine(machine_.name, leader.name);
+    const Machine* other = cluster_.source_machine(machine_.name, leader.name);
     if (!other || other->state != State::primary || other->hung)
         co_return fail(Errc::unavailable, "the leader does not answer");
     Divergence result;
@@ -194,7 +197,7 @@ Task<Result<postgres::Server::Divergence>> SimServer::compare_history(Member lea
 
 Task<Result<>> SimServer::rewind(Member leader) {
     co_await pass(100ms, 600ms);
-    const Machine* other = cluster_.reachable_machine(machine_.name, leader.name);
+    const Machine* other = cluster_.source_machine(machine_.name, leader.name);
     if (!other || other->state != State::primary || other->hung)
         co_return fail(Errc::unavailable, "the leader does not answer");
     if (cluster_.world().random.chance(2 * cluster_.start_failures))

@@ -97,7 +97,8 @@ class FakeServer final : public postgres::Server {
     Task<Result<>> clone(std::optional<Member> source) override {
         has_data = true;
         as_primary = false;
-        if (source) position = all_.by_name.at(source->name)->position;
+        const auto from = source ? all_.by_name.find(source->name) : all_.by_name.end();
+        position = from != all_.by_name.end() ? from->second->position : Lsn{0x1000000};
         co_return Result<>{};
     }
     Task<Result<>> remove_data(std::string) override {

@@ -392,20 +392,6 @@ TEST(decide, is_pure) {
     }
 }
 
-// ---- what is not there yet must not be taken for something else
-
-TEST(decide, a_standby_cluster_is_followed_and_never_led) {
-    BuildSnapshot b = standby().holds_lease();
-    b.s.view->leader->name = "pg-b";
-    b.s.settings.standby_cluster = true;
-    EXPECT_EQ(gist(b), "release_lease, not_supported");
-    BuildSnapshot empty = standby().empty().no_leader_key();
-    empty.s.view->initialize.reset();
-    empty.s.abilities.has_bootstrap_section = true;
-    empty.s.settings.standby_cluster = true;
-    EXPECT_EQ(gist(empty), "wait, not_supported");
-}
-
 // ---- a directory that was emptied under its server
 
 TEST(decide, processes_that_outlived_their_data_are_ended_before_the_lease_is_released) {

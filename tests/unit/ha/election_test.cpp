@@ -239,11 +239,5 @@ TEST(election, is_not_for_who_is_no_synchronous_standby_where_others_acknowledge
     EXPECT_TRUE(is<TakeLease>(decide_race(b)));
 }
 
-TEST(election, does_not_promote_the_head_of_a_standby_cluster) {
-    BuildSnapshot b = racing();
-    b.s.settings.standby_cluster = true;
-    EXPECT_EQ(decide_race(b).reason, Reason::not_supported);
-}
-
 }  // namespace
 }  // namespace pgkeel::ha
