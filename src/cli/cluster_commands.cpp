@@ -18,6 +18,8 @@ void add_cluster_commands(CLI::App& app, Context& context) {
     add_reinit(app, context);
     add_pause(app, context);
     add_resume(app, context);
+    add_demote_cluster(app, context);
+    add_promote_cluster(app, context);
     add_history(app, context);
     add_show_config(app, context);
     add_edit_config(app, context);

@@ -5,7 +5,8 @@ class App;
 }
 
 // Commands that talk to a cluster, in the order of the help. Each is described in the file of its name; two words of
-// one idea share a file (list and topology, pause and resume, show-config and edit-config).
+// one idea share a file (list and topology, pause and resume, show-config and edit-config, promote-cluster and
+// demote-cluster).
 
 namespace pgkeel::cli {
 
@@ -21,6 +22,8 @@ void add_reload(CLI::App& app, Context& context);
 void add_reinit(CLI::App& app, Context& context);
 void add_pause(CLI::App& app, Context& context);
 void add_resume(CLI::App& app, Context& context);
+void add_demote_cluster(CLI::App& app, Context& context);
+void add_promote_cluster(CLI::App& app, Context& context);
 void add_history(CLI::App& app, Context& context);
 void add_show_config(CLI::App& app, Context& context);
 void add_edit_config(CLI::App& app, Context& context);
