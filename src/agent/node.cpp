@@ -56,9 +56,11 @@ Node::Node(Outside outside, cluster::Keys keys, Identity identity, std::string i
                    wake_.set();
                },
                [this] {
-                   // A promotion that has just ended may not have been looked at yet.
-                   const bool standby = seen_.server.accepts_connections && seen_.server.in_recovery &&
-                                        !seen_.operation && called_role_ != Role::primary;
+                   // A promotion that has just ended may not have been looked at yet. A standby leader that asks the
+                   // other cluster for its history writes nothing.
+                   const bool busy = seen_.operation && seen_.operation->kind != ha::Operation::follow;
+                   const bool standby = seen_.server.accepts_connections && seen_.server.in_recovery && !busy &&
+                                        called_role_ != Role::primary;
                    if (!seen_.settings.pause && !standby) fence("the leader lease ends and could not be renewed");
                },
                [this](const ha::HeldLease& lease) { out_.fences.renewed(lease); },

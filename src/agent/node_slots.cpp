@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 namespace {
 /// A primary that cannot be read from is not asked every second.
 constexpr Duration copy_pause = 10s;
+/// Each copy costs a restart.
+constexpr Duration hopeless_copy_pause = 5min;
 }  // namespace
 
 ha::SlotQuestion Node::slot_question() const {
@@ -78,8 +80,13 @@ Task<> Node::work_on_logical_slots(ha::SlotChanges changes) {
         const auto made = co_await out_.server.create_logical_slot(each.name, each.database, each.plugin);
         if (complain_once(each.name, made)) log::info("created the logical slot {} in {}", each.name, each.database);
     }
-    for (const auto& each : changes.advance)
-        complain_once(each.name, co_await out_.server.advance_slot(each.name, each.database, each.to));
+    for (const auto& each : changes.advance) {
+        const auto moved = co_await out_.server.advance_slot(each.name, each.database, each.to);
+        if (complain_once(each.name, moved) || moved.error().code != Errc::not_found) continue;
+        // The original keeps WAL from before this standby was made: a later copy may do.
+        retry_copy_at_ = out_.clock.now() + hopeless_copy_pause;
+        complain_once(each.name, co_await out_.server.drop_slot(each.name));
+    }
     logical_slots_busy_ = false;
     if (!changes.create_logical.empty()) wake_.set();  // they are to be published
 }

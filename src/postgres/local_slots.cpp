@@ -65,10 +65,11 @@ Task<Result<>> LocalServer::advance_slot(std::string name, std::string database,
                    ? co_await (*connection)->query(statement, {name, to_string(to)}, clock_.now() + logical_slot_time)
                    : Result<SqlRows>(std::unexpected(std::move(connection.error())));
     }
-    if (!done)
-        co_return fail(fmt::format("advancing replication slot {} to {}", name, to_string(to)),
-                       std::move(done.error()));
-    co_return Result<>{};
+    if (done) co_return Result<>{};
+    Error error = std::move(done.error());
+    constexpr std::string_view undefined_file = "58P01";
+    if (error.text.contains(undefined_file)) error.code = Errc::not_found;
+    co_return fail(fmt::format("advancing replication slot {}", name), std::move(error));
 }
 
 Task<Result<>> LocalServer::create_logical_slot(std::string name, std::string database, std::string plugin) {

@@ -108,7 +108,8 @@ class Server {
     virtual Task<Result<>> apply_configuration(std::string dynamic_config_json, bool force_reload) = 0;
     virtual Task<Result<>> create_slot(std::string name) = 0;
     virtual Task<Result<>> drop_slot(std::string name) = 0;
-    /// A slot of a database can be advanced in that database only; physical ones have none.
+    /// A slot of a database can be advanced in that database only; physical ones have none. Errors: not_found — the WAL
+    /// it begins with is not here.
     virtual Task<Result<>> advance_slot(std::string name, std::string database, Lsn to) = 0;
     /// Waits until the transactions that run now have ended. Errors: also already_exists.
     virtual Task<Result<>> create_logical_slot(std::string name, std::string database, std::string plugin) = 0;
