@@ -216,6 +216,12 @@ LooseWire::LooseWire(LooseWire&&) noexcept = default;
 LooseWire& LooseWire::operator=(LooseWire&&) noexcept = default;
 LooseWire::~LooseWire() = default;
 
+int LooseWire::plain_socket() const {
+    const bool has_more =
+        state_->connecting || state_->secured || state_->ended || !state_->unused.empty() || !state_->unsent.empty();
+    return has_more ? -1 : state_->socket.number();
+}
+
 std::unique_ptr<LooseWire::State> LooseWire::take() {
     return std::move(state_);
 }

@@ -37,6 +37,9 @@ class LooseWire {
     ~LooseWire();
 
     std::unique_ptr<State> take();
+    /// Its socket, where that is all there is of the connection: no TLS, no byte received or put that is still here.
+    /// -1: there is more. The socket stays in here.
+    int plain_socket() const;
 
   private:
     std::unique_ptr<State> state_;

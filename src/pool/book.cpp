@@ -85,6 +85,35 @@ void Book::opened(ServerId id, Instant now, Orders& orders) {
         released(id, now, orders);
 }
 
+Result<> Book::may_admit(PoolId id, std::int64_t epoch, bool has_client) const {
+    const Pool& pool = at(id);
+    if (epoch != pool.epoch || pool.older > 0)
+        return fail(Errc::unavailable, "the server is of another epoch than its pool");
+    const bool is_full = pool.servers() >= pool.limits.size || at(pool.database).full() || at(pool.user).full();
+    if (!has_client && is_full) return fail(Errc::denied, "its pool has as many servers as it may have");
+    return {};
+}
+
+Result<ServerId> Book::admit(PoolId id, WorkerId worker, std::int64_t epoch, bool has_client, Instant now,
+                             Orders& orders) {
+    if (auto may = may_admit(id, epoch, has_client); !may) return std::unexpected(std::move(may.error()));
+    const ServerId admitted = servers_.add({.pool = id,
+                                            .worker = worker,
+                                            .state = Server::State::active,
+                                            .opened_at = now,
+                                            .since = now,
+                                            .epoch = epoch,
+                                            .close_when_released = {},
+                                            .dedicated_to = {},
+                                            .links = {}});
+    Pool& pool = at(id);
+    ++pool.active;
+    ++at(pool.database).servers;
+    ++at(pool.user).servers;
+    if (!has_client) released(admitted, now, orders);
+    return admitted;
+}
+
 void Book::refused(ServerId id, Instant retry_at, Instant now, Orders& orders) {
     at(servers_.at(id).pool).retry_at = retry_at;
     gone(id, now, orders);

@@ -1,5 +1,6 @@
 #pragma once
 #include "base/clock.hpp"
+#include "base/result.hpp"
 #include "pool/slab.hpp"
 
 #include <cstdint>
@@ -90,6 +91,12 @@ class Book {
     void opened(ServerId server, Instant now, Orders& orders);
     /// Login failed: no other is opened for this pool before `retry_at`.
     void refused(ServerId server, Instant retry_at, Instant now, Orders& orders);
+    /// A connection that another process has made and hands over. With a client it is active, else idle. Errors: denied
+    /// — it would be one too many; unavailable — it is of another epoch than the pool's, which may be known later.
+    Result<ServerId> admit(PoolId pool, WorkerId worker, std::int64_t epoch, bool has_client, Instant now,
+                           Orders& orders);
+    /// Whether admit() would take it.
+    Result<> may_admit(PoolId pool, std::int64_t epoch, bool has_client) const;
     /// Its client needs it no more, and it is clean.
     void released(ServerId server, Instant now, Orders& orders);
     /// Closed without an order: by the server, by an error, after a login that failed.
@@ -188,6 +195,8 @@ class Book {
 
     Pool& at(PoolId pool) { return pools_[static_cast<std::size_t>(pool)]; }
     const Pool& at(PoolId pool) const { return pools_[static_cast<std::size_t>(pool)]; }
+    const Limited& at(DatabaseId database) const { return databases_[static_cast<std::size_t>(database)]; }
+    const Limited& at(UserId user) const { return users_[static_cast<std::size_t>(user)]; }
     Limited& at(DatabaseId database) { return databases_[static_cast<std::size_t>(database)]; }
     Limited& at(UserId user) { return users_[static_cast<std::size_t>(user)]; }
 

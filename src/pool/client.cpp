@@ -69,24 +69,7 @@ void Client::leave(const std::string& why) {
         log::info("{} closing because: {} (age={}s)", label(), why,
                   std::chrono::duration_cast<std::chrono::seconds>(worker_.now() - began_).count());
     state_ = State::gone;
-    {
-        Hub& hub = worker_.hub();
-        const std::scoped_lock lock(hub.mutex);
-        if (waiter_) hub.book.leave(*waiter_, ref_);
-        if (cancel_key_ != 0) hub.cancel_keys.erase(cancel_key_);
-        if (counted_) --hub.clients;
-        if (console_ && user_ != nullptr) {
-            --hub.console_clients;
-            --user_->clients;
-        }
-        if (has_entered_) {
-            --database_->clients;
-            --user_->clients;
-            --pool_->clients;
-            database_->last_used = pool_->last_used = worker_.now();
-        }
-    }
-    waiter_.reset();
+    leave_hub();
     wire_.reset();
     worker_.bury(*this);
     if (server_ != nullptr) {
@@ -95,6 +78,25 @@ void Client::leave(const std::string& why) {
         if (!scanner_.at_border()) return server.end("client left in the middle of a message");
         if (mode_ == config::PoolMode::session || settings.server_reset_query_always) server.needs_reset();
         server.release();
+    }
+}
+
+void Client::leave_hub() {
+    Hub& hub = worker_.hub();
+    const std::scoped_lock lock(hub.mutex);
+    if (waiter_) hub.book.leave(*waiter_, ref_);
+    waiter_.reset();
+    if (cancel_key_ != 0) hub.cancel_keys.erase(cancel_key_);
+    if (counted_) --hub.clients;
+    if (console_ && user_ != nullptr) {
+        --hub.console_clients;
+        --user_->clients;
+    }
+    if (has_entered_) {
+        --database_->clients;
+        --user_->clients;
+        --pool_->clients;
+        database_->last_used = pool_->last_used = worker_.now();
     }
 }
 
@@ -294,7 +296,7 @@ void Client::answered() {
         transaction_since_ = {};
     }
     // In the middle of a message it is not over yet, whatever the server has said.
-    if (keeps_server() || !scanner_.at_border()) return;
+    if (keeps_server() || !scanner_.at_border()) return rest();
     give_back();
 }
 
@@ -304,6 +306,12 @@ void Client::give_back() {
     if (worker_.config().settings.server_reset_query_always) server_->needs_reset();
     forget_server();
     read_on();
+    rest();
+}
+
+/// Nothing is asked for now. In this turn another process may get it.
+void Client::rest() {
+    if (worker_.is_leaving()) worker_.offer_later(ref_);
 }
 
 void Client::forget_server() {

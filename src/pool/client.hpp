@@ -5,6 +5,7 @@
 #include "pool/hub.hpp"
 #include "pool/partner.hpp"
 #include "pool/server.hpp"
+#include "pool/session_image.hpp"
 #include "pool/session_state.hpp"
 #include "pool/stats.hpp"
 #include "pool/surroundings.hpp"
@@ -125,6 +126,20 @@ class Client final : public WireOwner, public Partner {
         wants_ = waits_for_dedicated_ = false;
     }
 
+    // ---- for another process (client_handover.cpp)
+    /// It has logged in, nothing is under way in its session, and its connection is nothing but its socket.
+    bool may_depart() const;
+    /// What it is, without the login of its pool. Under the hub's mutex.
+    ClientImage image() const;
+    /// It is not a client of this process any more; its server, if it has one, is left as it is.
+    OwnedWire depart();
+    /// Goes on where that one was. Under the hub's mutex.
+    void resume(const ClientImage& image, DatabaseRecord& database, UserRecord& user, PoolRecord& pool);
+    /// After that: with its wire, and with the server that came with it.
+    void go_on(OwnedWire wire, Server* server);
+    /// The other process does not want it: it is not asked again.
+    void stay() { stays_ = true; }
+
   private:
     friend class AuthQuery;
     struct Login;
@@ -180,6 +195,9 @@ class Client final : public WireOwner, public Partner {
     void change_setting(const SessionState::Change& change);
     void forget_portals();
 
+    void leave_hub();
+    void rest();
+
     bool keeps_server() const { return mode_ == config::PoolMode::session || !pins().none(); }
     void give_back();
     void forget_server();
@@ -220,6 +238,7 @@ class Client final : public WireOwner, public Partner {
     std::uint8_t servers_lost_ = 0;  ///< before anything was sent to them
     bool is_admin_ = false;
     bool waits_for_dedicated_ = false;
+    bool stays_ = false;
 };
 
 }  // namespace pgkeel::pool

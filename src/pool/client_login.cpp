@@ -129,7 +129,7 @@ void Client::take_cancel(const pgwire::CancelRequest& request) {
         const std::scoped_lock lock(hub.mutex);
         if (const auto found = hub.cancel_keys.find(key); found != hub.cancel_keys.end()) meant = found->second;
     }
-    if (!meant && pass_on_to_peer(bytes)) return;
+    if (!meant && (pass_on_to_peer(bytes) || worker_.around().cancel_elsewhere(key, ref_))) return;
     if (!meant) return leave("failed cancel request");
     worker_.cancel(*meant, ref_);
 }
@@ -644,6 +644,7 @@ void Client::welcome() {
     state_ = server_ != nullptr ? State::active : State::idle;
     since_ = worker_.now();
     wire_->start_reading();
+    rest();
 }
 
 void Client::add_host_to_application_name() {

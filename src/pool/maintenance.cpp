@@ -210,7 +210,7 @@ void Worker::maintain_pools(Orders& orders) {
             log::info("P-{}: {}/{} cleaning up idle pool", fmt::ptr(pool.get()), database.name, pool->user->name);
             pool->is_forgotten = true;
         }
-        if (least > 0 && in_use && counts.idle + counts.active + counts.logging_in < least)
+        if (least > 0 && in_use && !leaving_ && counts.idle + counts.active + counts.logging_in < least)
             hub_.book.open_spare(pool->id, id_, now(), orders);
     }
 }

@@ -260,6 +260,7 @@ void Server::go_idle() {
         const std::scoped_lock lock(worker_->hub().mutex);
         worker_->hub().book.released(id_, since_, orders);
     }
+    if (worker_->is_leaving()) worker_->offer_later(id_);
     worker_->carry_out(orders);
 }
 

@@ -5,6 +5,7 @@
 #include "pool/answers.hpp"
 #include "pool/hub.hpp"
 #include "pool/partner.hpp"
+#include "pool/session_image.hpp"
 #include "pool/wire.hpp"
 
 #include <memory>
@@ -117,7 +118,7 @@ class Server final : public WireOwner {
     ServerId id() const { return id_; }
     std::uint32_t number() const { return number_; }
     State state() const { return state_; }
-    PoolRecord& pool() { return pool_; }
+    PoolRecord& pool() const { return pool_; }
     Worker& worker() { return *worker_; }
     void now_on(Worker& worker, OwnedWire wire);
     OwnedWire take_wire() { return std::move(wire_); }
@@ -132,6 +133,16 @@ class Server final : public WireOwner {
     /// The member of the cluster that it is connected to; empty: it is configured.
     const std::string& place() const { return place_; }
     std::string label() const;
+
+    // ---- for another process (server_handover.cpp)
+    /// Nothing is under way on it, it is clean or its client's, and its connection is nothing but its socket.
+    bool may_depart() const;
+    /// What it is, without what the book and the pool's user know. Under the hub's mutex.
+    ServerImage image() const;
+    /// It is not a server of this process any more. Its client is told nothing.
+    OwnedWire depart();
+    /// Goes on where that one was: idle, or linked with the partner that came with it.
+    void go_on(const ServerImage& image, OwnedWire wire, Partner* partner);
 
     std::size_t received(std::string_view bytes) override;
     void connected() override;

@@ -5,6 +5,10 @@
 namespace pgkeel::pool {
 
 StatementRef Statements::of(std::string_view query, std::string_view types) {
+    return of(query, types, {});
+}
+
+StatementRef Statements::of(std::string_view query, std::string_view types, std::string_view server_name) {
     std::string key;
     key.reserve(types.size() + 1 + query.size());
     key.append(query).append(1, '\0').append(types);  // a query holds no NUL
@@ -16,11 +20,12 @@ StatementRef Statements::of(std::string_view query, std::string_view types) {
     auto& known = known_[std::move(key)];
     if (auto statement = known.lock()) return statement;
     const std::uint64_t number = ++numbers_;
-    auto statement = std::make_shared<const Statement>(Statement{.number = number,
-                                                                 .server_name = prefix_ + std::to_string(number),
-                                                                 .query = std::string(query),
-                                                                 .types = std::string(types),
-                                                                 .effects = shared_session_effects(query)});
+    auto statement = std::make_shared<const Statement>(
+        Statement{.number = number,
+                  .server_name = server_name.empty() ? prefix_ + std::to_string(number) : std::string(server_name),
+                  .query = std::string(query),
+                  .types = std::string(types),
+                  .effects = shared_session_effects(query)});
     known = statement;
     return statement;
 }

@@ -36,6 +36,10 @@ class Statements {
     /// The statement with this text. It is forgotten when no client has it any more; servers may still know it by its
     /// name, which does not come again.
     StatementRef of(std::string_view query, std::string_view types);
+    /// The same; if it is new here, its name on the servers is `server_name`, which another process has given it.
+    StatementRef of(std::string_view query, std::string_view types, std::string_view server_name);
+    /// Names of ours are none of those that the processes before us have given. Before any other call.
+    void begin_generation(std::uint32_t generation) { prefix_ += std::to_string(generation) + '_'; }
     std::size_t size() const;
 
   private:
@@ -60,6 +64,11 @@ class ClientStatements {
     void remove(std::string_view name);
     void clear() { by_name_.reset(); }
     std::size_t size() const { return by_name_ ? by_name_->size() : 0; }
+    template <class F>
+    void each(F visit) const {  ///< visit(name, StatementRef, in doubt)
+        if (!by_name_) return;
+        for (const auto& [name, known] : *by_name_) visit(name, known.statement, known.in_doubt);
+    }
 
   private:
     struct Hash {
@@ -87,6 +96,7 @@ class ServerStatements {
     bool remove(std::uint64_t number);
     void clear();
     std::size_t size() const { return by_number_.size(); }
+    const std::list<StatementRef>& list() const { return by_use_; }  ///< the one used last in front
 
   private:
     std::list<StatementRef> by_use_;  ///< the one used last in front

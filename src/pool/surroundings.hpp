@@ -2,6 +2,7 @@
 #include "base/clock.hpp"
 #include "pool/book.hpp"
 #include "pool/parameters.hpp"
+#include "pool/session_image.hpp"
 #include "pool/wire.hpp"
 
 #include <cstdint>
@@ -33,6 +34,9 @@ class Console {
     virtual void interrupt() = 0;
 };
 
+/// In a ClientRef: of a client whose connection is not in this process.
+inline constexpr WorkerId other_process = 0xffff;
+
 class Surroundings {
   public:
     using Job = std::move_only_function<void()>;
@@ -55,6 +59,14 @@ class Surroundings {
     /// Takes the wire off this thread; `arrived` runs on the other one and attaches it there.
     using Attach = std::move_only_function<OwnedWire(WireOwner&)>;
     virtual void hand_over(OwnedWire wire, WorkerId to, std::move_only_function<void(Worker&, Attach)> arrived) = 0;
+
+    /// A session leaves this process, with its connections. Where it is not taken it comes back by Worker::admit.
+    virtual void depart(SessionImage image, OwnedWire client, OwnedWire server) = 0;
+    /// A cancel request for a client that is not known here: one that has left, or has not come yet. False: there is no
+    /// other process to ask; else `asker` is dismissed when it has answered.
+    virtual bool cancel_elsewhere(std::uint64_t key, ClientRef asker) = 0;
+    /// A cancel request of another process is done: the one whose asker has this number there.
+    virtual void cancelled(std::uint32_t asker) = 0;
 
     /// Null: TLS is off on that side.
     virtual std::shared_ptr<ssl_ctx_st> client_tls() const = 0;

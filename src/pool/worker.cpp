@@ -50,6 +50,12 @@ std::string cancel_request_for(const Server& server) {
 }  // namespace
 
 Client& Worker::accept(const config::Listener& listener, std::move_only_function<OwnedWire(WireOwner&)> wire) {
+    Client& client = make_client(listener);
+    client.begin(wire(client));
+    return client;
+}
+
+Client& Worker::make_client(const config::Listener& listener) {
     if (free_places_.empty()) {
         free_places_.push_back(static_cast<std::uint32_t>(clients_.size()));
         clients_.emplace_back();
@@ -58,9 +64,7 @@ Client& Worker::accept(const config::Listener& listener, std::move_only_function
     free_places_.pop_back();
     const ClientRef ref{id_, place | ++clients_[place].uses << place_bits};
     clients_[place].session = std::make_unique<Client>(*this, ref, listener);
-    Client& client = *clients_[place].session;
-    client.begin(wire(client));
-    return client;
+    return *clients_[place].session;
 }
 
 Client* Worker::client(ClientRef ref) {
@@ -322,6 +326,7 @@ void Worker::cancel_is_over(const CancelCall& call) {
 }
 
 void Worker::dismiss(ClientRef asker) {
+    if (asker.worker == other_process) return surroundings_.cancelled(asker.id);
     surroundings_.post(asker.worker, [asker](Worker& worker) {
         if (Client* const found = worker.client(asker)) found->leave("");
     });

@@ -50,6 +50,30 @@ class Worker {
     /// A cancel request for a client of another process, who has its key.
     void pass_on(const config::PeerEntry& peer, std::uint32_t first, std::string_view rest, ClientRef asker);
 
+    // ---- for another process (worker_handover.cpp)
+    /// From now on each session departs as soon as nothing is under way in it; or no longer.
+    void set_leaving(bool leaving) { leaving_ = leaving; }
+    bool is_leaving() const { return leaving_; }
+    /// Those that can go now do.
+    void offer_all();
+    void offer_later(ClientRef client);
+    void offer_later(ServerId server);
+    /// What a session of another process comes with. `confirm` is asked when nothing can fail any more, and before a
+    /// byte is read; false: the session is somebody else's still.
+    struct Arrival {
+        Surroundings::Attach client, server;
+        std::move_only_function<bool()> confirm = [] { return true; };
+        bool stays = false;  ///< it has come back, and is not to be offered again
+    };
+    /// Goes on with a session. Errors, and then nothing has happened: not_found, denied, conflict — it cannot be taken;
+    /// unavailable — not now; cancelled — it was not confirmed.
+    Result<> admit(const SessionImage& image, const config::Listener& listener, Arrival arrival);
+    /// A cancel request that has come to another process; Surroundings::cancelled tells that it is done. False: its
+    /// client is not here.
+    bool cancel(std::uint64_t key, std::uint32_t asker);
+    /// Whose cancel request is done, wherever it came in.
+    void dismiss(ClientRef asker);
+
     // ---- once in a while
     /// Timeouts, lifetimes, spare servers.
     void maintain();
@@ -85,8 +109,14 @@ class Worker {
     void move(const Order& order);
     void arrive(std::unique_ptr<Server> server, const Order& order, Surroundings::Attach attach);
     void cancel_here(ClientRef client, ClientRef asker);
-    void dismiss(ClientRef asker);
+    Client& make_client(const config::Listener& listener);
     void order_burial();
+    bool offer(Client& client);
+    bool offer(Server& server);
+    struct Places;
+    ServerImage image_of(const Server& server) const;
+    Result<Places> find_places(const SessionImage& image);
+    void know_welcome(PoolRecord& pool, const std::vector<Setting>& reported);
     void maintain_client(Client& client);
     void maintain_server(Server& server);
     void maintain_pools(Orders& orders);
@@ -112,6 +142,7 @@ class Worker {
     std::vector<std::unique_ptr<Client>> dead_clients_;
     std::vector<std::unique_ptr<Server>> dead_servers_;
     bool burial_ordered_ = false;
+    bool leaving_ = false;
 };
 
 }  // namespace pgkeel::pool

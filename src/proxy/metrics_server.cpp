@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <future>
 #include <thread>
 
 namespace pgkeel::proxy {
@@ -50,9 +51,22 @@ Task<http::Response> answer(World& world, asio::io_context& loop, Clock& clock, 
 MetricsServer::MetricsServer(World& world) : world_(world) {}
 
 MetricsServer::~MetricsServer() {
+    if (impl_) stopped_.push_back(std::move(impl_));
+    for (const auto& each : stopped_) {
+        each->loop.stop();
+        each->thread.join();
+    }
+}
+
+void MetricsServer::stop() {
     if (!impl_) return;
-    impl_->loop.stop();
-    impl_->thread.join();
+    std::promise<void> stopped;
+    asio::post(impl_->loop, [&] {
+        impl_->server->stop();
+        stopped.set_value();
+    });
+    stopped.get_future().wait();
+    stopped_.push_back(std::move(impl_));
 }
 
 Result<> MetricsServer::start(const std::string& listen) {
@@ -60,15 +74,16 @@ Result<> MetricsServer::start(const std::string& listen) {
     impl_ = std::make_unique<Impl>();
     http::ServerOptions options;
     options.listen = listen;
-    auto server = http::Server::start(
-        impl_->loop.get_executor(), impl_->clock, std::move(options),
-        [this](http::Request request) { return answer(world_, impl_->loop, impl_->clock, std::move(request)); });
+    auto server = http::Server::start(impl_->loop.get_executor(), impl_->clock, std::move(options),
+                                      [this, impl = impl_.get()](http::Request request) {
+                                          return answer(world_, impl->loop, impl->clock, std::move(request));
+                                      });
     if (!server) {
         impl_.reset();
         return std::unexpected(std::move(server.error()));
     }
     impl_->server = std::move(*server);
-    impl_->thread = std::thread([this] { impl_->loop.run(); });
+    impl_->thread = std::thread([impl = impl_.get()] { impl->loop.run(); });
     log::info("metrics at http://{}/metrics", listen);
     return {};
 }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace pgkeel::proxy {
 
@@ -15,11 +16,14 @@ class MetricsServer {
     ~MetricsServer();
     /// \param listen  "host:port"; empty: it is not wanted. Errors: as http::Server::start.
     Result<> start(const std::string& listen);
+    /// Another process may have the address now.
+    void stop();
 
   private:
     struct Impl;
     World& world_;
     std::unique_ptr<Impl> impl_;
+    std::vector<std::unique_ptr<Impl>> stopped_;  ///< handlers of theirs may still be answering
 };
 
 }  // namespace pgkeel::proxy

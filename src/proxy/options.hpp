@@ -12,13 +12,12 @@ struct Options {
     std::string file = {};  ///< a pgbouncer.ini, or pgkeel's YAML
     bool quiet = false;
     bool daemon = false;
-    bool reboot = false;                     ///< take the sockets over from the process that runs
+    bool reboot = false;                     ///< take over from the process that runs
     int verbose = 0;                         ///< how often -v was written
     std::string user = {};                   ///< the system user to become; empty: the setting
     std::vector<std::string> settings = {};  ///< "threads=4": counts more than the file
 
-    /// After a reboot serve() calls it when the old process has let go: only then is the pidfile ours. Never empty
-    /// there.
+    /// Called when this process serves after another one has: only then is the pidfile ours. Never empty.
     std::function<void()> took_over = [] {};
 };
 

@@ -2,6 +2,7 @@
 
 #include "proxy/check_files.hpp"
 #include "proxy/descriptors.hpp"
+#include "proxy/handover_place.hpp"
 #include "proxy/pidfile.hpp"
 #include "proxy/process_daemon.hpp"
 #include "proxy/process_log.hpp"
@@ -57,36 +58,64 @@ std::vector<config::Problem> errors_of_files(config::PoolerConfig& config) {
     return errors;
 }
 
-/// Ours now, or after a reboot when the old process has handed its sockets over: until then that one serves and is
-/// named in it.
-Result<> own_pidfile(const std::string& path, Options& options, Pidfile& pidfile) {
+Result<> claim(const std::string& path, Pidfile& pidfile) {
     if (path.empty()) return {};
-    if (options.reboot) {
-        options.took_over = [path, &pidfile] {
-            auto taken = Pidfile::take_over(path);
-            if (taken)
-                pidfile = std::move(*taken);
-            else
-                log::warning("{}", taken.error().line());
-        };
-        return {};
-    }
     auto claimed = Pidfile::claim(path);
     if (!claimed) return std::unexpected(std::move(claimed.error()));
     pidfile = std::move(*claimed);
     return {};
 }
 
+void take_over(const std::string& path, Pidfile& pidfile) {
+    if (path.empty()) return;
+    auto taken = Pidfile::take_over(path);
+    if (taken)
+        pidfile = std::move(*taken);
+    else
+        log::warning("{}", taken.error().line());
+}
+
+/// The process that serves with this configuration; null: there is none, so we simply start.
+Result<std::unique_ptr<Predecessor>> find_predecessor(const config::PoolerSettings& settings) {
+    const std::string path = handover_path(settings);
+    if (path.empty())
+        return fail(Errc::unavailable,
+                    "cannot take over: without unix_socket_dir and listen_port the running process is not found",
+                    "set unix_socket_dir; this time stop that process first");
+    auto found = Predecessor::ask(path);
+    if (found) return found;
+    if (found.error().code == Errc::not_found) return nullptr;
+    Error error = std::move(found.error());
+    if (error.hint.empty()) error.hint = "look into its log; or stop that process, then start without -R";
+    error.text = fmt::format("cannot take over from the process at {}, which serves on: {}", path, error.text);
+    error.code = Errc::unavailable;  // it is not the configuration that is wrong
+    return std::unexpected(std::move(error));
+}
+
 /// In the background, when that was asked for.
 int run_started(config::PoolerConfig config, Options options, Daemon& daemon, const std::string& limit_warning) {
     Signals signals;
     Pidfile pidfile;
-    if (const auto owned = own_pidfile(config.settings.pidfile, options, pidfile); !owned) return refuse(owned.error());
+    std::unique_ptr<Predecessor> predecessor;
+    if (options.reboot) {
+        auto found = find_predecessor(config.settings);
+        if (!found) return refuse(found.error());
+        predecessor = std::move(*found);
+    }
+    if (!predecessor)
+        if (const auto owned = claim(config.settings.pidfile, pidfile); !owned) return refuse(owned.error());
     if (const auto configured = configure_log(config.settings, options); !configured) return refuse(configured.error());
-    if (const auto started = daemon.started(); !started) return refuse(started.error());
+    options.took_over = [path = config.settings.pidfile, &pidfile, &daemon] {
+        take_over(path, pidfile);
+        if (const auto started = daemon.started(); !started) log::error("{}", started.error().line());
+    };
+    // Whoever waits for the start of a takeover waits for its success.
+    if (!predecessor)
+        if (const auto started = daemon.started(); !started) return refuse(started.error());
     for (const config::Problem& warning : config.warnings) log::warning("{}", warning.line());
     if (!limit_warning.empty()) log::warning("{}", limit_warning);
-    const int status = serve(std::move(config), options, signals);
+    if (options.reboot && !predecessor) log::info("nobody to take over from: this is a start as any other");
+    const int status = serve(std::move(config), options, signals, std::move(predecessor));
     log::flush();
     return status;
 }

@@ -93,4 +93,52 @@ std::unique_ptr<pool::Console> Thread::open_console(pool::Client& client) {
     return std::make_unique<ConsoleSession>(world_, client);
 }
 
+// ---- an online restart
+
+void Thread::depart(pool::SessionImage image, pool::OwnedWire client, pool::OwnedWire server) {
+    Departing departing{.image = std::move(image), .thread = worker_.id(), .client = {}, .server = {}};
+    if (client) departing.client = loop_->detach(std::move(client));
+    if (server) departing.server = loop_->detach(std::move(server));
+    const auto is_plain = [](const auto& wire) { return !wire || wire->plain_socket() >= 0; };
+    // Bytes of it are here still: perhaps later.
+    if (!is_plain(departing.client) || !is_plain(departing.server)) return take_back(std::move(departing), false);
+    world_.successor().offer(std::move(departing));
+}
+
+void Thread::take_back(Departing departing, bool stays) {
+    const pool::SessionImage& image = departing.image;
+    const auto attach = [this](std::optional<engine::LooseWire>& wire) {
+        return [this, &wire](pool::WireOwner& owner) { return loop_->attach(std::move(*wire), owner); };
+    };
+    const config::Listener& listener =
+        world_.listeners().find(image.client ? image.client->listener : config::Listener{});
+    const auto admitted = worker_.admit(
+        image, listener, {.client = attach(departing.client), .server = attach(departing.server), .stays = stays});
+    if (!admitted && image.client) log::error("a client that came back cannot go on here: {}", admitted.error().line());
+}
+
+Result<> Thread::admit(const pool::SessionImage& image, std::vector<engine::Descriptor>& sockets,
+                       std::move_only_function<bool()> confirm) {
+    if (sockets.size() != std::size_t{image.client.has_value()} + std::size_t{image.server.has_value()})
+        return fail(Errc::invalid_input, "a session has come with other sockets than it has connections");
+    const auto adopt = [this, &sockets](bool last) {
+        return [this, &sockets, last](pool::WireOwner& owner) {
+            const int socket = (last ? sockets.back() : sockets.front()).release();
+            return loop_->adopt(socket, owner, socket_options(worker_.config().settings));
+        };
+    };
+    const config::Listener& listener =
+        world_.listeners().find(image.client ? image.client->listener : config::Listener{});
+    return worker_.admit(image, listener,
+                         {.client = adopt(false), .server = adopt(true), .confirm = std::move(confirm)});
+}
+
+bool Thread::cancel_elsewhere(std::uint64_t key, pool::ClientRef asker) {
+    return world_.cancels().ask(key, asker);
+}
+
+void Thread::cancelled(std::uint32_t asker) {
+    world_.cancels().done(asker);
+}
+
 }  // namespace pgkeel::proxy

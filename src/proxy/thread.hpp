@@ -1,5 +1,6 @@
 #pragma once
 #include "engine/loop.hpp"
+#include "engine/socket.hpp"
 #include "engine/tls.hpp"
 #include "pool/worker.hpp"
 #include "proxy/resolver.hpp"
@@ -7,10 +8,12 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <vector>
 
 namespace pgkeel::proxy {
 
 class World;
+struct Departing;
 
 /// A thread with its loop and its sessions.
 class Thread final : public pool::Surroundings {
@@ -40,6 +43,15 @@ class Thread final : public pool::Surroundings {
     std::shared_ptr<ssl_ctx_st> client_tls() const override;
     std::shared_ptr<ssl_ctx_st> server_tls() const override;
     std::unique_ptr<pool::Console> open_console(pool::Client& client) override;
+    void depart(pool::SessionImage image, pool::OwnedWire client, pool::OwnedWire server) override;
+    bool cancel_elsewhere(std::uint64_t key, pool::ClientRef asker) override;
+    void cancelled(std::uint32_t asker) override;
+
+    /// A session of another process, with the sockets of its client and its server. As pool::Worker::admit.
+    Result<> admit(const pool::SessionImage& image, std::vector<engine::Descriptor>& sockets,
+                   std::move_only_function<bool()> confirm);
+    /// One of this thread, which the other process did not take.
+    void take_back(Departing departing, bool stays);
 
   private:
     void maintain();

@@ -35,7 +35,7 @@ World::World(std::shared_ptr<const config::PoolerConfig> config, std::shared_ptr
 
 World::~World() = default;
 
-Result<> World::prepare() {
+Result<> World::prepare(std::unique_ptr<Predecessor> predecessor) {
     const auto config = hub_.config();
     std::int64_t count = config->settings.threads;
     if (count <= 0) count = std::max(1U, std::thread::hardware_concurrency());
@@ -45,94 +45,44 @@ Result<> World::prepare() {
         threads_.push_back(std::make_unique<Thread>(*this, static_cast<pool::WorkerId>(i), std::move(*loop)));
         threads_.back()->worker().set_config(config);
     }
-    return listen();
+    predecessor_ = std::move(predecessor);
+    if (predecessor_) hub_.statements.begin_generation(predecessor_->generation());
+    return listeners_.open(*config,
+                           predecessor_ ? predecessor_->take_listeners() : std::vector<Listeners::Inherited>());
 }
 
-Result<> World::listen() {
-    listeners_ = hub_.config()->listeners;
-    for (const config::Listener& listener : listeners_)
-        if (auto done = listen_on(listener); !done) return done;
-    return listen_on_unix_socket();
-}
-
-/// Each thread has a socket of its own, and the kernel spreads the clients over them.
-Result<> World::listen_on(const config::Listener& listener) {
-    const auto& settings = hub_.config()->settings;
-    engine::ListenOptions options{.backlog = static_cast<int>(settings.listen_backlog),
-                                  .share = settings.so_reuseport,
-                                  .defer_accept_s = static_cast<int>(settings.tcp_defer_accept)};
-    std::vector<std::string> addresses{listener.host};
-    if (listener.host == "*") addresses = {"0.0.0.0", "::"};
-    if (listener.host != "*" && !auth::IpAddress::parse(listener.host)) {
-        auto found = engine::resolve_host(listener.host);
-        if (!found) return fail(fmt::format("listening on {}", listener.host), std::move(found.error()));
-        addresses = std::move(*found);
-    }
-    for (const std::string& address : addresses) {
-        const engine::Endpoint place{.host = address, .port = static_cast<std::uint16_t>(listener.port)};
-        if (threads_.size() > 1 && !options.share) {
-            // Two processes must not share by mistake.
-            const auto probe = engine::open_listener(place, options);
-            if (!probe) return std::unexpected(probe.error());
-            close(*probe);
+Result<> World::begin() {
+    if (predecessor_) {
+        if (auto committed = predecessor_->commit(); !committed) {
+            sockets_are_ours_ = false;
+            return committed;
         }
-        engine::ListenOptions each = options;
-        each.share = each.share || threads_.size() > 1;
-        for (const auto& thread : threads_) {
-            const auto socket = engine::open_listener(place, each);
-            if (!socket && address == "::" && listener.host == "*") break;  // a machine without IPv6
-            if (!socket) return std::unexpected(socket.error());
-            const std::uint64_t number = thread->loop().listen(
-                *socket, [&thread = *thread, &listener](int client) { thread.adopt(client, listener); });
-            listening_.push_back({.thread = thread->worker().id(), .number = number, .socket = *socket, .path = {}});
-        }
-        log::info("listening on {}:{}", address, listener.port);
+        continue_state(predecessor_->state());
     }
-    return {};
-}
-
-Result<> World::listen_on_unix_socket() {
-    const auto& settings = hub_.config()->settings;
-    if (settings.unix_socket_dir.empty() || settings.listen_port == 0) return {};
-    const std::string path = fmt::format("{}/.s.PGSQL.{}", settings.unix_socket_dir, settings.listen_port);
-    unix_listener_.port = settings.listen_port;
-    const auto socket =
-        engine::open_listener({.host = path, .port = 0}, {.backlog = static_cast<int>(settings.listen_backlog),
-                                                          .share = false,
-                                                          .defer_accept_s = 0,
-                                                          .unix_mode = static_cast<int>(settings.unix_socket_mode),
-                                                          .unix_group = settings.unix_socket_group});
-    if (!socket) return std::unexpected(socket.error());
-    const std::uint64_t number = threads_[0]->loop().listen(*socket, [this](int client) {
-        Thread& thread = *threads_[next_thread_++ % threads_.size()];
-        thread.loop().post([this, &thread, client] { thread.adopt(client, unix_listener_); });
-    });
-    listening_.push_back({.thread = 0, .number = number, .socket = *socket, .path = path});
-    log::info("listening on unix:{}", path);
+    listeners_.start();
+    wait_for_successor();
     return {};
 }
 
 /// With the threads at rest.
 void World::stop_listening(bool unix_socket, bool tcp) {
-    std::erase_if(listening_, [&](const Listening& each) {
-        if (each.path.empty() ? !tcp : !unix_socket) return false;
-        threads_[each.thread]->loop().stop_listening(each.number);
-        close(each.socket);
-        if (!each.path.empty()) unlink(each.path.c_str());
-        return true;
-    });
+    if (!sockets_are_ours_ || successor_.has_come()) return listeners_.leave();
+    listeners_.close(unix_socket, tcp);
+    if (unix_socket) successor_.close();
 }
 
-void World::run(Signals& signals) {
+int World::run(Signals& signals) {
     signals.on([this](int signal) { alone([this, signal] { take_signal(signal); }); });
     counted_at_ = threads_[0]->now();
     threads_[0]->loop().after(hub_.config()->settings.stats_period, [this] { count_averages(); });
     for (std::size_t i = 1; i < threads_.size(); ++i) threads_[i]->start();
+    if (predecessor_) predecessor_->receive_for(*this);
     threads_[0]->run();
     signals.on(nullptr);
     for (const auto& thread : threads_) thread->loop().stop();
     for (const auto& thread : threads_) thread->join();
     stop_listening(true, true);
+    return status_;
 }
 
 // ---- one at a time
@@ -302,6 +252,7 @@ void World::take_signal(int signal) {
 void World::shut_down(Phase phase) {
     if (hub_.phase != Phase::running) return;
     hub_.phase = phase;
+    if (predecessor_) predecessor_->farewell();
     stop_listening(false, true);
     if (phase == Phase::waiting_for_servers) {
         for (const auto& thread : threads_) {
@@ -331,6 +282,7 @@ void World::end_if_over() {
 void World::end() {
     hub_.phase = Phase::ending;
     if (std::exchange(ending_, true)) return;
+    if (predecessor_ && sockets_are_ours_) predecessor_->farewell();
     stop_listening(true, true);
     threads_[0]->loop().stop();
 }

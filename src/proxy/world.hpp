@@ -4,9 +4,13 @@
 #include "console/facts.hpp"
 #include "engine/tls.hpp"
 #include "pool/hub.hpp"
+#include "proxy/cancel_relay.hpp"
 #include "proxy/console_session.hpp"
+#include "proxy/listeners.hpp"
 #include "proxy/options.hpp"
+#include "proxy/predecessor.hpp"
 #include "proxy/signals.hpp"
+#include "proxy/successor.hpp"
 #include "proxy/thread.hpp"
 
 #include <functional>
@@ -32,9 +36,12 @@ class World {
     ~World();
 
     /// Makes the threads and the listening sockets. Errors: already_exists, io_error, not_found.
-    Result<> prepare();
-    /// Until the process shall end.
-    void run(Signals& signals);
+    /// \param predecessor  whose sockets we get; null: nobody's
+    Result<> prepare(std::unique_ptr<Predecessor> predecessor);
+    /// Accepts clients from now on; with a predecessor that is the point of no return. Errors: it serves on.
+    Result<> begin();
+    /// Until the process shall end. Returns its exit status.
+    int run(Signals& signals);
 
     pool::Hub& hub() { return hub_; }
     Thread& thread(pool::WorkerId id) { return *threads_[id]; }
@@ -52,13 +59,37 @@ class World {
     bool is_suspended() const { return suspended_; }
     void set_suspended(bool suspended) { suspended_ = suspended; }
 
+    // ---- an online restart (world_handover.cpp)
+    /// What listens beside the clients' sockets and can be had by one process only.
+    struct Beside {
+        std::function<void()> start, stop;
+    };
+    void set_beside(Beside beside) { beside_ = std::move(beside); }
+    void start_beside() { beside_.start(); }
+    Listeners& listeners() { return listeners_; }
+    Successor& successor() { return successor_; }
+    CancelRelay& cancels() { return cancels_; }
+    /// A neighbour's request, from any thread: CancelRelay::done or pass_on follows.
+    void cancel(std::uint32_t number, std::uint64_t key);
+    /// A session goes on here. From any thread.
+    void take_back(Departing departing, bool stays);
+    // With the threads at rest:
+    /// Why nobody can take over now; empty: somebody can.
+    std::string obstacle_to_successor() const;
+    void rest_for_successor();
+    void serve_again();
+    void look_at_successor();
+    /// The predecessor has its service again: end, and touch nothing that is its own.
+    void give_up();
+
   private:
     friend class Commands;
     void rest_and_run(std::move_only_function<void()>& job);
-    Result<> listen();
-    Result<> listen_on(const config::Listener& listener);
-    Result<> listen_on_unix_socket();
     void stop_listening(bool unix_socket, bool tcp);
+    void wait_for_successor();
+    void continue_state(const handover::Go& state);
+    bool has_clients() const;
+    void dismiss(pool::ClientRef asker);
     void take_signal(int signal);
     void shut_down(pool::Phase phase);
     void end_if_over();
@@ -69,12 +100,6 @@ class World {
     void answer(pool::ClientRef who, CommandResult result);
     void end();
 
-    struct Listening {
-        pool::WorkerId thread = 0;
-        std::uint64_t number = 0;
-        int socket = -1;
-        std::string path;  ///< of a unix socket
-    };
     struct Waiting {
         pool::ClientRef who;
         std::function<bool()> is_over;
@@ -87,14 +112,17 @@ class World {
     TlsContexts tls_;
     pool::Hub hub_;
     std::vector<std::unique_ptr<Thread>> threads_;
-    std::vector<config::Listener> listeners_;
-    config::Listener unix_listener_;
-    std::vector<Listening> listening_;
+    Listeners listeners_{threads_};
+    CancelRelay cancels_{[this](pool::ClientRef asker) { dismiss(asker); }};
+    Successor successor_{*this};
+    std::unique_ptr<Predecessor> predecessor_;
+    Beside beside_;
     std::vector<Waiting> waiting_;
     std::map<std::string, Counted> counted_;
     Instant counted_at_{};
-    std::size_t next_thread_ = 0;
+    int status_ = 0;
     bool suspended_ = false, ending_ = false, looking_ = false;
+    bool sockets_are_ours_ = true;  ///< and their files; else another process has them as well
 };
 
 }  // namespace pgkeel::proxy

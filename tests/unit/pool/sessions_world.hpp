@@ -320,6 +320,45 @@ class World final : public Surroundings {
             });
         });
     }
+    /// Sessions that have left, as bytes, with their wires.
+    struct Departed {
+        auth::SecretText image;
+        MemoryWire* client = nullptr;
+        MemoryWire* server = nullptr;
+    };
+    std::vector<Departed> departed;
+    std::vector<std::uint64_t> asked_elsewhere;
+    std::vector<std::uint32_t> cancels_done;
+    void depart(SessionImage image, OwnedWire client, OwnedWire server) override {
+        const auto loosen = [](OwnedWire wire) {
+            auto* const memory = static_cast<MemoryWire*>(wire.release());
+            if (memory != nullptr) memory->own(nullptr);
+            return memory;
+        };
+        departed.push_back({encode(image), loosen(std::move(client)), loosen(std::move(server))});
+    }
+    bool cancel_elsewhere(std::uint64_t key, ClientRef) override {
+        asked_elsewhere.push_back(key);
+        return false;
+    }
+    void cancelled(std::uint32_t asker) override { cancels_done.push_back(asker); }
+    /// The same bytes and wires in this world, which may be another one than they have left.
+    Result<> arrive(
+        const Departed& session, std::size_t worker = 0, std::function<bool()> confirm = [] { return true; }) {
+        const auto image = decode_session(session.image.reveal());
+        if (!image) return std::unexpected(image.error());
+        const auto attach = [](MemoryWire* wire) {
+            return [wire](WireOwner& owner) {
+                wire->own(&owner);
+                return OwnedWire(wire);
+            };
+        };
+        auto done = workers[worker]->admit(
+            *image, listener,
+            {.client = attach(session.client), .server = attach(session.server), .confirm = std::move(confirm)});
+        flush();
+        return done;
+    }
     std::shared_ptr<ssl_ctx_st> client_tls() const override { return client_tls_is_on ? context() : nullptr; }
     std::shared_ptr<ssl_ctx_st> server_tls() const override { return server_tls_is_on ? context() : nullptr; }
     std::unique_ptr<Console> open_console(Client& client) override { return std::make_unique<FakeConsole>(client); }

@@ -1,0 +1,12 @@
+#include "proxy/handover_place.hpp"
+
+#include <fmt/format.h>
+
+namespace pgkeel::proxy {
+
+std::string handover_path(const config::PoolerSettings& settings) {
+    if (settings.unix_socket_dir.empty() || settings.listen_port == 0) return {};
+    return fmt::format("{}/.s.PGKEEL.{}", settings.unix_socket_dir, settings.listen_port);
+}
+
+}  // namespace pgkeel::proxy
