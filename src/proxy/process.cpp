@@ -68,6 +68,7 @@ Result<> claim(const std::string& path, Pidfile& pidfile) {
 
 void take_over(const std::string& path, Pidfile& pidfile) {
     if (path.empty()) return;
+    pidfile = Pidfile();  // one that we had before would remove the file when it goes
     auto taken = Pidfile::take_over(path);
     if (taken)
         pidfile = std::move(*taken);
