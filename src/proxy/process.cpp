@@ -81,8 +81,8 @@ Result<std::unique_ptr<Predecessor>> find_predecessor(const config::PoolerSettin
     const std::string path = handover_path(settings);
     if (path.empty())
         return fail(Errc::unavailable,
-                    "cannot take over: without unix_socket_dir and listen_port the running process is not found",
-                    "set unix_socket_dir; this time stop that process first");
+                    "cannot take over: without unix_socket_dir or pidfile the running process is not found",
+                    "set one of them; this time stop that process first");
     auto found = Predecessor::ask(path);
     if (found) return found;
     if (found.error().code == Errc::not_found) return nullptr;

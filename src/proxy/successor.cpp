@@ -102,7 +102,9 @@ void Successor::serve(HandoverChannel channel) {
 /// Up to its "ready", nothing has changed here.
 Result<> Successor::greet(HandoverChannel& channel) {
     const auto refuse = [&](std::string text, std::string hint) -> std::unexpected<Error> {
-        (void)channel.send({.message = Refusal{.text = text, .hint = hint}, .sockets = {}}, patience);
+        if (const auto told = channel.send({.message = Refusal{.text = text, .hint = hint}, .sockets = {}}, patience);
+            !told)
+            log::debug("takeover: the refusal was not sent: {}", told.error().text);
         return fail(Errc::conflict, std::move(text), std::move(hint));
     };
     const auto next = [&](Duration within) -> Result<Message> {

@@ -75,7 +75,7 @@ void World::look_at_successor() {
     threads_[0]->loop().after(pace, [this] { alone([this] { look_at_successor(); }); });
 }
 
-/// Those of the console do not count: they are told to connect again, and then see the process that serves.
+/// Those of the console do not count: they connect again, and then see the process that serves.
 bool World::has_clients() const {
     bool any = false;
     for (const auto& thread : threads_)

@@ -54,7 +54,7 @@ TEST(sessions_handover, an_idle_client_goes_on_with_its_settings_and_statements)
     both.start();
     FakeClient& client = both.before.client(0, {{"application_name", "test"}});
     client.query("SET search_path = one").answer();
-    client.parse("s", "select 1").bind("s").execute().sync().answer();
+    client.parse("s", "mark 1").bind("s").execute().sync().answer();
     both.leave();
     ASSERT_EQ(both.before.departed.size(), 2U) << "the client and its pool's idle server";
     EXPECT_EQ(both.before.counts(), Book::Counts{});
@@ -73,10 +73,10 @@ TEST(sessions_handover, names_of_new_statements_are_new_on_a_server_that_came_al
     Processes both;
     both.start();
     FakeClient& client = both.before.client();
-    client.parse("a", "select 1").sync().answer();
+    client.parse("a", "mark 1").sync().answer();
     both.leave();
     both.arrive();
-    client.parse("b", "select 2").bind("b").execute().bind("a").execute().sync();
+    client.parse("b", "mark 2").bind("b").execute().bind("a").execute().sync();
     EXPECT_EQ(both.answer(client), "1 2 D(2) C(SELECT 1) 2 D(1) C(SELECT 1) Z(I)");
     EXPECT_EQ(both.troubles(), "");
 }
@@ -88,12 +88,12 @@ TEST(sessions_handover, a_client_in_a_transaction_stays_until_it_is_over) {
     client.query("BEGIN").answer();
     both.leave();
     EXPECT_EQ(both.before.departed.size(), 0U);
-    client.query("select 1").answer();
+    client.query("mark 1").answer();
     EXPECT_EQ(both.before.departed.size(), 0U);
     EXPECT_EQ(client.query("COMMIT").answer(), "C(COMMIT) Z(I)");
     EXPECT_EQ(both.before.departed.size(), 2U) << "at once, and its server with it";
     both.arrive();
-    client.query("select 1");
+    client.query("mark 1");
     EXPECT_EQ(both.answer(client), "T D(1) C(SELECT 1) Z(I)");
     EXPECT_EQ(both.troubles(), "");
 }
@@ -104,7 +104,7 @@ TEST(sessions_handover, in_session_mode_the_server_goes_with_its_client) {
     both.start();
     FakeClient& client = both.before.client();
     client.query("SET search_path = one").answer();
-    client.parse("mine", "select 7").sync().answer();
+    client.parse("mine", "mark 7").sync().answer();
     both.leave();
     ASSERT_EQ(both.before.departed.size(), 1U);
     EXPECT_EQ(both.arrive(), 1U);
@@ -176,10 +176,10 @@ TEST(sessions_handover, a_server_that_would_be_made_otherwise_now_is_not_used) {
     both.after.config.databases["db"].hosts = {"other"};
     both.start();
     FakeClient& client = both.before.client();
-    client.query("select 1").answer();
+    client.query("mark 1").answer();
     both.leave();
     EXPECT_EQ(both.arrive(), 1U) << "the client alone";
-    client.query("select 1");
+    client.query("mark 1");
     EXPECT_EQ(both.answer(client), "T D(1) C(SELECT 1) Z(I)");
     EXPECT_EQ(both.after.postgres.logins(), 1U);
 }
@@ -197,7 +197,7 @@ TEST(sessions_handover, limits_hold_for_idle_servers_that_come) {
     EXPECT_EQ(both.arrive(), 4U) << "three clients, and one server: the pool may have no more now";
     EXPECT_EQ(both.after.counts(), (Book::Counts{.idle = 1}));
     for (FakeClient* const client : {&a, &b, &c}) {
-        client->query("select 1");
+        client->query("mark 1");
         EXPECT_EQ(both.answer(*client), "T D(1) C(SELECT 1) Z(I)");
     }
     EXPECT_EQ(both.troubles(), "");
@@ -206,7 +206,7 @@ TEST(sessions_handover, limits_hold_for_idle_servers_that_come) {
 TEST(sessions_handover, a_new_client_is_told_what_servers_report) {
     Processes both;
     both.start();
-    both.before.client().query("select 1").answer();
+    both.before.client().query("mark 1").answer();
     both.leave();
     both.arrive();
     FakeClient& fresh = both.after.client();
@@ -238,7 +238,7 @@ TEST(sessions_handover, whoever_is_just_logging_in_goes_afterwards) {
     both.before.run();
     ASSERT_GE(both.before.departed.size(), 1U);
     both.arrive();
-    client.query("select 1");
+    client.query("mark 1");
     EXPECT_EQ(both.answer(client), "T D(1) C(SELECT 1) Z(I)");
     EXPECT_EQ(both.troubles(), "");
 }

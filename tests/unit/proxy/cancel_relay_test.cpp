@@ -22,7 +22,7 @@ struct Neighbour final : HandoverPeer {
 
 struct CancelRelayTest : testing::Test {
     std::vector<ClientRef> dismissed;
-    CancelRelay relay{[this](ClientRef client) { dismissed.push_back(client); }};
+    CancelRelay relay{[this](ClientRef who) { dismissed.push_back(who); }};
     Neighbour before, after;
     ClientRef client{1, 7};
 };
