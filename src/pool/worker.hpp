@@ -113,6 +113,7 @@ class Worker {
     void order_burial();
     bool offer(Client& client);
     bool offer(Server& server);
+    void offer_servers(const PoolRecord* pool);
     struct Places;
     ServerImage image_of(const Server& server) const;
     Result<Places> find_places(const SessionImage& image);

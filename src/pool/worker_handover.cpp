@@ -35,8 +35,15 @@ void Worker::offer_all() {
     each_client([&](const Client& client) { clients.push_back(client.ref()); });
     for (const ClientRef ref : clients)
         if (Client* const found = client(ref)) offer(*found);
+    offer_servers(nullptr);
+}
+
+/// Of this pool; null: of all.
+void Worker::offer_servers(const PoolRecord* pool) {
     std::vector<ServerId> servers;
-    each_server([&](const Server& server) { servers.push_back(server.id()); });
+    each_server([&](const Server& server) {
+        if (pool == nullptr || &server.pool() == pool) servers.push_back(server.id());
+    });
     for (const ServerId id : servers)
         if (Server* const found = server(id)) offer(*found);
 }
@@ -56,6 +63,7 @@ void Worker::offer_later(ServerId id) {
 bool Worker::offer(Client& client) {
     if (!client.may_depart()) return false;
     Server* const server = client.server();
+    const PoolRecord* const pool = client.pool();
     SessionImage image;
     {
         const std::scoped_lock lock(hub_.mutex);
@@ -71,6 +79,7 @@ bool Worker::offer(Client& client) {
     OwnedWire server_wire;
     if (server != nullptr) server_wire = server->depart();
     surroundings_.depart(std::move(image), std::move(client_wire), std::move(server_wire));
+    offer_servers(pool);  // one that it needed may be spare now
     return true;
 }
 
