@@ -15,7 +15,8 @@ struct PeerStatus {
     std::string system_identifier;
     Tags tags;
     bool watchdog_failed = false;
-    Instant seen{};  ///< when the answer came, or was given up
+    bool history_diverged = false;  ///< it has to be rewound before it can follow or lead
+    Instant seen{};                 ///< when the answer came, or was given up
 };
 
 }  // namespace pgkeel

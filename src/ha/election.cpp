@@ -85,6 +85,10 @@ Comparison compare_with_peers(const Snapshot& s, const std::set<std::string>& ot
             continue;
         }
         if (peer->tags.nofailover) continue;
+        if (peer->history_diverged) {  // it stands back itself, so that waiting for it would be waiting for nobody
+            result.notes.push_back(fmt::format("{} has to be rewound and does not count", name));
+            continue;
+        }
         const bool both_known = peer->timeline && s.server.timeline;
         // A position counts only on the newest timeline: what an older one holds beyond the fork is not the cluster's
         // any more. Without this rule two nodes could each find the other better, and nobody would lead.
@@ -142,6 +146,7 @@ std::string why_not_promotable(const Snapshot& seen, const Member& member, const
     if (peer->tags.nofailover || member.tags.nofailover) return "is not allowed to promote";
     if (peer->tags.nostream || member.tags.nostream) return "is tagged nostream";
     if (peer->watchdog_failed) return "has no working watchdog";
+    if (peer->history_diverged) return "has to be rewound first";
     if (!seen.server.system_identifier.empty() && !peer->system_identifier.empty() &&
         peer->system_identifier != seen.server.system_identifier)
         return fmt::format("has the system identifier {}", peer->system_identifier);

@@ -54,6 +54,7 @@ NodeFacts facts_of(const Node& node, const ServerState& server, Instant now) {
     }
     facts.paused = seen.settings.pause;
     facts.watchdog_failed = node.watchdog_failed();
+    facts.history_diverged = seen.history_diverged;
     facts.failsafe_mode = seen.settings.failsafe_mode;
     facts.maximum_lag_on_failover_bytes = seen.settings.maximum_lag_on_failover_bytes;
     if (seen.heartbeat.ever()) facts.heartbeat_age_seconds = seconds(now - seen.heartbeat.changed_at());

@@ -37,6 +37,7 @@ struct NodeFacts {
     std::string operation;               ///< what takes longer than a tick and is going on; empty: nothing
     bool alive = false;                  ///< the loop comes round
     bool watchdog_failed = false;        ///< it is required, and does not work
+    bool history_diverged = false;       ///< it has to be rewound before it can follow or lead
     std::int64_t store_last_seen_s = 0;  ///< Unix time
     Tags tags;
     boost::json::object published_tags;

@@ -79,6 +79,7 @@ json::object status_json(const NodeFacts& facts) {
         out["scheduled_restart"] = std::move(scheduled);
     }
     out["pgkeel"] = json::object{{"version", version()}};
+    if (facts.history_diverged) out["pgkeel"].as_object()["history_diverged"] = true;
     return out;
 }
 

@@ -70,6 +70,16 @@ TEST(election, ignores_the_wal_of_a_node_that_may_not_lead) {
     EXPECT_TRUE(is<TakeLease>(decide_race(racing().asked("pg-c", ahead(100), with_priority(0)))));
 }
 
+TEST(election, does_not_wait_for_a_node_that_has_to_be_rewound) {
+    BuildSnapshot b = racing().asked("pg-c", ahead(100));
+    EXPECT_TRUE(is<Wait>(decide_race(b)));
+    b.s.peers["pg-c"].history_diverged = true;
+    EXPECT_TRUE(is<TakeLease>(decide_race(b)));
+    EXPECT_EQ(why_not_promotable(b, b.member("pg-c"), &b.s.peers["pg-c"], here), "has to be rewound first");
+    b.requests(switchover("pg-a", "pg-c"));
+    EXPECT_TRUE(is<TakeLease>(decide_race(b))) << "nor when it was chosen";
+}
+
 TEST(election, is_called_off_by_a_primary_that_answers) {
     BuildSnapshot b = racing();
     b.s.peers["pg-a"] = b.s.peers["pg-c"];
