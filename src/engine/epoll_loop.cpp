@@ -17,10 +17,20 @@ namespace pgkeel::engine {
 namespace {
 
 constexpr std::uint32_t every_event = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+/// From so many events in a turn on, what is passed waits for its end: there may be more to send.
+constexpr int gather_min = 2;
+/// From so many wires on, one system call for all of them is cheaper than one for each.
+constexpr std::size_t together_min = 3;
 
 }  // namespace
 
-Result<std::unique_ptr<Loop>> Loop::create(Kind) {
+Result<std::unique_ptr<Loop>> Loop::create(Kind kind) {
+    std::unique_ptr<Ring> ring;
+    if (kind == Kind::io_uring) {
+        auto made = Ring::create();
+        if (!made) return std::unexpected(std::move(made.error()));
+        ring = std::move(*made);
+    }
     Descriptor epoll(::epoll_create1(EPOLL_CLOEXEC));
     if (!epoll) return fail(Errc::io_error, fmt::format("cannot make an epoll instance: {}", std::strerror(errno)));
     const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -29,11 +39,11 @@ Result<std::unique_ptr<Loop>> Loop::create(Kind) {
     epoll_event wanted{.events = EPOLLIN, .data = {.ptr = nullptr}};
     if (::epoll_ctl(epoll.number(), EPOLL_CTL_ADD, event, &wanted) != 0)
         return fail(Errc::io_error, fmt::format("cannot watch an eventfd: {}", std::strerror(errno)));
-    return std::make_unique<EpollLoop>(std::move(epoll), std::move(mailbox));
+    return std::make_unique<EpollLoop>(std::move(epoll), std::move(mailbox), std::move(ring));
 }
 
-EpollLoop::EpollLoop(Descriptor epoll, std::unique_ptr<Mailbox> mailbox)
-    : epoll_(std::move(epoll)), mailbox_(std::move(mailbox)) {}
+EpollLoop::EpollLoop(Descriptor epoll, std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Ring> ring)
+    : epoll_(std::move(epoll)), mailbox_(std::move(mailbox)), ring_(std::move(ring)) {}
 
 EpollLoop::~EpollLoop() {
     mailbox_->wait_for_answers();
@@ -65,12 +75,35 @@ void EpollLoop::wait_for_events() {
     std::array<epoll_event, 256> events;
     const int count = ::epoll_wait(epoll_.number(), events.data(), static_cast<int>(events.size()), wait_ms());
     now_ = Boottime::now();
+    gathering_ = ring_ && count >= gather_min;
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
         if (event.data.ptr == nullptr)
             mailbox_->woken();
         else
             static_cast<EventTarget*>(event.data.ptr)->on_events(event.events);
+    }
+}
+
+/// A wire whose bytes were not sent is left to its own flush().
+void EpollLoop::send_together() {
+    auto next = to_flush_.begin();
+    while (ring_ && next != to_flush_.end()) {
+        sending_.clear();
+        for (; next != to_flush_.end() && !ring_->is_full(); ++next)
+            if (const std::string_view bytes = (*next)->bytes_to_flush(); !bytes.empty()) {
+                ring_->send((*next)->socket(), bytes);
+                sending_.push_back(*next);
+            }
+        if (sending_.empty()) return;
+        ++counters_.batches;
+        counters_.batched += sending_.size();
+        const std::span<const int> results = ring_->run();
+        for (std::size_t i = 0; i < results.size(); ++i) sending_[i]->sent_together(results[i]);
+        if (ring_->is_broken()) {
+            ++counters_.batch_failures;
+            ring_.reset();
+        }
     }
 }
 
@@ -100,6 +133,8 @@ void EpollLoop::run_queue() {
 }
 
 void EpollLoop::flush_wires() {
+    gathering_ = false;
+    if (to_flush_.size() >= together_min) send_together();
     for (std::size_t i = 0; i < to_flush_.size(); ++i) {
         to_flush_[i]->in_flush = false;
         to_flush_[i]->flush();

@@ -3,6 +3,7 @@
 #include "engine/helpers.hpp"
 #include "engine/loop.hpp"
 #include "engine/mailbox.hpp"
+#include "engine/ring.hpp"
 #include "engine/timers.hpp"
 
 #include <atomic>
@@ -17,9 +18,13 @@ class EpollListener;
 
 /// A turn: wait; events; timers; posted jobs; the queue of wires that have something to do; one send for each wire that
 /// something was put to; and only then objects go.
+///
+/// With a ring the sends of a turn are one system call (docs/decisions/0005-io-uring.md); a wire that is alone in its
+/// turn does as it would without.
 class EpollLoop final : public Loop {
   public:
-    EpollLoop(Descriptor epoll, std::unique_ptr<Mailbox> mailbox);
+    /// \param ring  null: none
+    EpollLoop(Descriptor epoll, std::unique_ptr<Mailbox> mailbox, std::unique_ptr<Ring> ring);
     ~EpollLoop() override;
 
     void run() override;
@@ -47,13 +52,21 @@ class EpollLoop final : public Loop {
     void queue(EpollWire& wire) { enter(queue_, wire); }
     void queue_for_next_turn(EpollWire& wire) { enter(next_queue_, wire); }
     void flush_at_the_end(EpollWire& wire) { to_flush_.push_back(&wire); }
+
+    /// Whether a wire with so many bytes to send should wait for the others.
+    bool gathers(std::size_t size) const { return gathering_ && size <= gathered_max; }
+
     /// Closed by its owner, and not done yet: the loop owns it until it is buried.
     void keep(EpollWire& wire) { ownerless_.insert(&wire); }
     void bury(EpollWire& wire);
     LoopCounters& count() { return counters_; }
 
   private:
+    /// Copying more costs more than a system call.
+    static constexpr std::size_t gathered_max = 16 * 1024;
+
     void wait_for_events();
+    void send_together();
     int wait_ms();
     static void enter(std::vector<EpollWire*>& queue, EpollWire& wire);
     void run_queue();
@@ -65,6 +78,9 @@ class EpollLoop final : public Loop {
     std::unique_ptr<Mailbox> mailbox_;
     std::shared_ptr<Helpers> helpers_ = Helpers::shared();
     std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size);
+    std::unique_ptr<Ring> ring_;
+    bool gathering_ = false;           ///< several wires act in this turn, and there is a ring
+    std::vector<EpollWire*> sending_;  ///< in the ring, in its order
     std::atomic<bool> stopping_ = false;
     bool running_ = false;
     Instant now_ = Boottime::now();

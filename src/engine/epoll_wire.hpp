@@ -71,6 +71,14 @@ class EpollWire final : public pool::Wire, public EventTarget {
     void advance();
     /// Sends what was put in this turn.
     void flush();
+
+    // What the loop sends for several wires at once.
+    int socket() const { return state_.socket.number(); }
+    /// What flush() would send in the clear.
+    std::string_view bytes_to_flush() const;
+    /// \param result  of sending these bytes: how many were taken, or a negative errno, or Ring::not_done
+    void sent_together(int result);
+
     /// Leaves the loop: the object that stays behind is dead.
     LooseWire leave();
 
@@ -87,7 +95,6 @@ class EpollWire final : public pool::Wire, public EventTarget {
     bool over() const { return dead_ || told_ || closing_; }
     /// What is put has to wait for something else than the end of the turn.
     bool held() const { return state_.connecting || blocked_ || tls_wanted_ || handshaking_; }
-    int socket() const { return state_.socket.number(); }
     WireExtra& extra() const;
     TlsStream* stream() const { return state_.secured ? state_.extra->tls.get() : nullptr; }
 
@@ -104,7 +111,9 @@ class EpollWire final : public pool::Wire, public EventTarget {
     void keep_for_later(std::string_view bytes);
     void send(std::string_view bytes);
     void send_unsent();
+    void drop_sent(std::string_view rest);
     void send_some(std::string_view& bytes);
+    void sent(std::string_view& bytes, ssize_t result);
     void writing_failed(std::string problem);
 
     void begin_tls();

@@ -1,6 +1,7 @@
 #include "engine/epoll_loop.hpp"
 #include "engine/epoll_wire.hpp"
 #include "engine/release_memory.hpp"
+#include "engine/ring.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -21,10 +22,8 @@ void EpollWire::put(std::string_view bytes) {
 
 void EpollWire::pass(std::string_view bytes) {
     if (closing_ || write_broken_ || bytes.empty()) return;
-    if (held())
-        keep_for_later(bytes);
-    else
-        send(bytes);
+    if (held() || loop_->gathers(state_.unsent.size() + bytes.size())) return put(bytes);
+    send(bytes);
 }
 
 void EpollWire::flush() {
@@ -71,6 +70,22 @@ void EpollWire::send(std::string_view bytes) {
 void EpollWire::send_unsent() {
     std::string_view rest = state_.unsent;
     send_some(rest);
+    drop_sent(rest);
+}
+
+std::string_view EpollWire::bytes_to_flush() const {
+    return closing_ || write_broken_ || held() || stream() != nullptr ? std::string_view() : state_.unsent;
+}
+
+void EpollWire::sent_together(int result) {
+    if (result == Ring::not_done || result == -EINTR) return;  // flush() will do it
+    std::string_view rest = state_.unsent;
+    sent(rest, result);
+    drop_sent(rest);
+}
+
+/// \param rest  the end of what is unsent, which the kernel has not taken
+void EpollWire::drop_sent(std::string_view rest) {
     if (rest.empty() || write_broken_)
         release_memory(state_.unsent);
     else
@@ -91,17 +106,23 @@ void EpollWire::send_some(std::string_view& bytes) {
                 return writing_failed(tls->problem());
         }
     }
-    while (!bytes.empty()) {
-        const ssize_t size = ::send(socket(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0 && errno != EAGAIN) return writing_failed(errno == EPIPE ? "" : std::strerror(errno));
-        if (size > 0) bytes.remove_prefix(static_cast<std::size_t>(size));
-        if (bytes.empty()) return;
-        // A part was taken, or nothing: the kernel is full either way, and tells when it is not.
-        blocked_ = true;
-        writable_ = false;
-        return;
-    }
+    if (bytes.empty()) return;
+    ssize_t size;
+    do {
+        size = ::send(socket(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    } while (size < 0 && errno == EINTR);
+    sent(bytes, size < 0 ? -errno : size);
+}
+
+/// \param result  how many bytes of the front were taken, or a negative errno
+void EpollWire::sent(std::string_view& bytes, ssize_t result) {
+    if (result < 0 && result != -EAGAIN)
+        return writing_failed(result == -EPIPE ? "" : std::strerror(static_cast<int>(-result)));
+    if (result > 0) bytes.remove_prefix(static_cast<std::size_t>(result));
+    if (bytes.empty()) return;
+    // A part was taken, or nothing: the kernel is full either way, and tells when it is not.
+    blocked_ = true;
+    writable_ = false;
 }
 
 /// What the other side sent before may still be there, so that the end is told when that has been read.

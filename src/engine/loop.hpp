@@ -51,6 +51,9 @@ struct LoopCounters {
     std::uint64_t accepted = 0;
     std::uint64_t accept_pauses = 0;    ///< the process or the machine had no descriptor for a new client
     std::uint64_t linger_timeouts = 0;  ///< closed wires whose peers did not take the rest in time
+    std::uint64_t batches = 0;          ///< system calls that sent for several wires
+    std::uint64_t batched = 0;          ///< sends in them
+    std::uint64_t batch_failures = 0;   ///< the kernel has refused one: each wire is on its own since
 };
 
 /// One thread's events: sockets, timers, jobs of other threads. Everything but post() and stop() is for the thread that
@@ -60,7 +63,11 @@ class Loop {
     using Job = std::move_only_function<void()>;
 
     /// Which system calls carry the bytes.
-    enum class Kind { epoll };
+    enum class Kind {
+        epoll,     ///< one for each receive and each send
+        io_uring,  ///< one for each receive, and one for all sends of a turn
+    };
+    /// Errors: io_error; unavailable — io_uring alone: it is not there, or forbidden.
     static Result<std::unique_ptr<Loop>> create(Kind kind = Kind::epoll);
     virtual ~Loop() = default;
 

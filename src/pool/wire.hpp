@@ -58,7 +58,8 @@ class Wire {
   public:
     /// Appends to what is sent at the end of this turn of the loop, or with the next pass().
     virtual void put(std::string_view bytes) = 0;
-    /// Sends now, after all that was put; only what the kernel does not take is copied.
+    /// Sends now, after all that was put, and copies only what the kernel does not take; or, when that saves system
+    /// calls, together with what other wires send in this turn.
     virtual void pass(std::string_view bytes) = 0;
     /// Bytes wait for the kernel to take them: whoever produces them should stop until drained().
     virtual bool backed_up() const = 0;

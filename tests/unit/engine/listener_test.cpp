@@ -25,7 +25,10 @@ class Directory {
     std::string path_ = (std::filesystem::temp_directory_path() / "pgkeel_engine_XXXXXX").string();
 };
 
-TEST(listener, gives_each_client_as_a_socket_that_does_not_block) {
+class listener : public OnEachEngine {};
+ON_EACH_ENGINE(listener);
+
+TEST_P(listener, gives_each_client_as_a_socket_that_does_not_block) {
     const auto loop = make_loop();
     const int listening = tcp_listener();
     std::vector<Peer> accepted, clients;
@@ -47,7 +50,7 @@ TEST(listener, gives_each_client_as_a_socket_that_does_not_block) {
     ::close(listening);
 }
 
-TEST(listener, may_be_stopped_from_its_own_call) {
+TEST_P(listener, may_be_stopped_from_its_own_call) {
     const auto loop = make_loop();
     const int listening = tcp_listener();
     int accepted = 0;
@@ -64,7 +67,7 @@ TEST(listener, may_be_stopped_from_its_own_call) {
     ::close(listening);
 }
 
-TEST(listener, rests_while_there_are_no_descriptors_and_then_goes_on) {
+TEST_P(listener, rests_while_there_are_no_descriptors_and_then_goes_on) {
     const auto loop = make_loop();
     const int listening = tcp_listener();
     std::vector<Peer> accepted;
@@ -86,7 +89,7 @@ TEST(listener, rests_while_there_are_no_descriptors_and_then_goes_on) {
     ::close(listening);
 }
 
-TEST(listener, of_a_taken_port_says_who_is_to_blame) {
+TEST(open_listener, of_a_taken_port_says_who_is_to_blame) {
     const int listening = tcp_listener();
     const auto second = engine::open_listener({.host = "127.0.0.1", .port = port_of(listening)}, {});
     ASSERT_FALSE(second);
@@ -94,7 +97,7 @@ TEST(listener, of_a_taken_port_says_who_is_to_blame) {
     ::close(listening);
 }
 
-TEST(listener, a_shared_port_takes_several) {
+TEST(open_listener, a_shared_port_takes_several) {
     const auto first = engine::open_listener({.host = "127.0.0.1"}, {.share = true});
     ASSERT_TRUE(first);
     const auto second = engine::open_listener({.host = "127.0.0.1", .port = port_of(*first)}, {.share = true});
@@ -103,7 +106,7 @@ TEST(listener, a_shared_port_takes_several) {
     if (second) ::close(*second);
 }
 
-TEST(listener, of_a_unix_socket_replaces_a_stale_one_and_spares_a_living_one) {
+TEST_P(listener, of_a_unix_socket_replaces_a_stale_one_and_spares_a_living_one) {
     const Directory directory;
     const auto first = engine::open_listener(directory.socket(), {.unix_mode = 0700});
     ASSERT_TRUE(first) << first.error().line();
@@ -130,7 +133,7 @@ TEST(listener, of_a_unix_socket_replaces_a_stale_one_and_spares_a_living_one) {
     ::close(*third);
 }
 
-TEST(listener, of_an_abstract_unix_socket_needs_no_file) {
+TEST_P(listener, of_an_abstract_unix_socket_needs_no_file) {
     const Endpoint at{.host = "@pgkeel-engine-test-" + std::to_string(::getpid())};
     const auto listening = engine::open_listener(at, {});
     ASSERT_TRUE(listening) << listening.error().line();
@@ -146,14 +149,14 @@ TEST(listener, of_an_abstract_unix_socket_needs_no_file) {
     ::close(*listening);
 }
 
-TEST(listener, of_a_unix_socket_does_not_remove_a_file_that_is_none) {
+TEST(open_listener, of_a_unix_socket_does_not_remove_a_file_that_is_none) {
     const Directory directory;
     ::close(::open(directory.socket().host.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     EXPECT_FALSE(engine::open_listener(directory.socket(), {}));
     EXPECT_TRUE(std::filesystem::exists(directory.socket().host));
 }
 
-TEST(listener, names_what_is_wrong_with_a_path_or_a_group) {
+TEST(open_listener, names_what_is_wrong_with_a_path_or_a_group) {
     const auto too_long = engine::open_listener({.host = "/" + std::string(200, 'x')}, {});
     ASSERT_FALSE(too_long);
     EXPECT_NE(too_long.error().text.find("too long"), std::string::npos);

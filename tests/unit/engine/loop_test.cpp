@@ -5,14 +5,17 @@
 namespace pgkeel::test {
 namespace {
 
-TEST(loop, stop_before_run_ends_it_after_one_turn) {
+class loop : public OnEachEngine {};
+ON_EACH_ENGINE(loop);
+
+TEST_P(loop, stop_before_run_ends_it_after_one_turn) {
     const auto loop = make_loop();
     loop->stop();
     loop->run();
     EXPECT_LE(loop->counters().turns, 1u);
 }
 
-TEST(loop, jobs_of_many_threads_run_on_its_own_in_the_order_of_each) {
+TEST_P(loop, jobs_of_many_threads_run_on_its_own_in_the_order_of_each) {
     const auto loop = make_loop();
     constexpr int threads = 4, jobs = 5000;
     std::vector<int> last(threads, -1);
@@ -35,7 +38,7 @@ TEST(loop, jobs_of_many_threads_run_on_its_own_in_the_order_of_each) {
     for (std::thread& poster : posters) poster.join();
 }
 
-TEST(loop, a_job_posted_by_a_job_runs_in_the_next_turn) {
+TEST_P(loop, a_job_posted_by_a_job_runs_in_the_next_turn) {
     const auto loop = make_loop();
     std::uint64_t first = 0, second = 0;
     loop->post([&] {
@@ -49,7 +52,7 @@ TEST(loop, a_job_posted_by_a_job_runs_in_the_next_turn) {
     EXPECT_EQ(second, first + 1);
 }
 
-TEST(loop, offloaded_work_runs_elsewhere_and_is_answered_here) {
+TEST_P(loop, offloaded_work_runs_elsewhere_and_is_answered_here) {
     const auto loop = make_loop();
     const auto here = std::this_thread::get_id();
     std::thread::id worker;
@@ -64,7 +67,7 @@ TEST(loop, offloaded_work_runs_elsewhere_and_is_answered_here) {
     ASSERT_TRUE(run_until(*loop, [&] { return done; }));
 }
 
-TEST(loop, timers_go_on_while_a_helper_works) {
+TEST_P(loop, timers_go_on_while_a_helper_works) {
     const auto loop = make_loop();
     bool done = false;
     int ticks = 0;
@@ -78,7 +81,7 @@ TEST(loop, timers_go_on_while_a_helper_works) {
     EXPECT_GT(ticks, 10);
 }
 
-TEST(loop, going_away_waits_for_its_helpers) {
+TEST_P(loop, going_away_waits_for_its_helpers) {
     std::atomic<bool> finished = false;
     {
         const auto loop = make_loop();

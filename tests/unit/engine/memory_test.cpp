@@ -114,7 +114,10 @@ double bytes_each(const engine::TlsContext& server, const engine::TlsContext& cl
     return each;
 }
 
-TEST(memory, of_an_idle_wire_is_small) {
+class memory : public OnEachEngine {};
+ON_EACH_ENGINE(memory);
+
+TEST_P(memory, of_an_idle_wire_is_small) {
     if (!memory_is_as_in_production) GTEST_SKIP() << "a sanitizer's heap is another one";
     if (!enough_descriptors()) GTEST_SKIP() << "too few descriptors";
     const double each = bytes_each(nullptr, nullptr);
@@ -124,7 +127,7 @@ TEST(memory, of_an_idle_wire_is_small) {
     EXPECT_LE(each, 400);
 }
 
-TEST(memory, of_an_idle_tls_wire_is_that_of_openssl) {
+TEST_P(memory, of_an_idle_tls_wire_is_that_of_openssl) {
     if (!memory_is_as_in_production) GTEST_SKIP() << "a sanitizer's heap is another one";
     if (!enough_descriptors()) GTEST_SKIP() << "too few descriptors";
     const TemporaryDirectory directory;

@@ -88,7 +88,10 @@ TEST(timers, behave_like_a_sorted_list_of_a_hundred_thousand) {
     EXPECT_EQ(timers.next(), std::nullopt);
 }
 
-TEST(loop, timers_come_not_before_their_time_and_hardly_after) {
+class timers_of_a_loop : public OnEachEngine {};
+ON_EACH_ENGINE(timers_of_a_loop);
+
+TEST_P(timers_of_a_loop, timers_come_not_before_their_time_and_hardly_after) {
     const auto loop = make_loop();
     const Instant start = Boottime::now();
     Instant fired{};

@@ -71,7 +71,10 @@ bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
-TEST(tls, both_ends_speak_and_know_of_each_other) {
+class tls : public OnEachEngine {};
+ON_EACH_ENGINE(tls);
+
+TEST_P(tls, both_ends_speak_and_know_of_each_other) {
     Ends ends;
     ends.start(ours_to_clients(), ours_to_servers());
     ends.client_wire->pass("put before the handshake is done");
@@ -93,7 +96,7 @@ TEST(tls, both_ends_speak_and_know_of_each_other) {
     EXPECT_EQ(ends.server.reason, "");
 }
 
-TEST(tls, megabytes_pass_through_a_reader_that_stops_and_starts) {
+TEST_P(tls, megabytes_pass_through_a_reader_that_stops_and_starts) {
     for (const bool unix_sockets : {false, true}) {
         Ends ends(unix_sockets);
         ends.start(ours_to_clients(), ours_to_servers());
@@ -123,7 +126,7 @@ TEST(tls, megabytes_pass_through_a_reader_that_stops_and_starts) {
     }
 }
 
-TEST(tls, begins_after_a_request_in_the_clear) {
+TEST_P(tls, begins_after_a_request_in_the_clear) {
     Ends ends;
     ends.server.on_received = [&](std::string_view) {
         if (!ends.server.heard("secured")) {
@@ -144,7 +147,7 @@ TEST(tls, begins_after_a_request_in_the_clear) {
     EXPECT_EQ(ends.client.bytes, "S");
 }
 
-TEST(tls, bytes_in_the_clear_behind_the_request_are_refused_on_either_side) {
+TEST_P(tls, bytes_in_the_clear_behind_the_request_are_refused_on_either_side) {
     for (const bool as_server : {true, false}) {
         const auto loop = make_loop();
         auto [socket, peer] = connected_pair(false);
@@ -163,7 +166,7 @@ TEST(tls, bytes_in_the_clear_behind_the_request_are_refused_on_either_side) {
     }
 }
 
-TEST(tls, what_looks_like_a_handshake_behind_a_request_is_refused_too) {
+TEST_P(tls, what_looks_like_a_handshake_behind_a_request_is_refused_too) {
     const auto loop = make_loop();
     auto [socket, peer] = connected_pair(false);
     Listener owner;
@@ -178,7 +181,7 @@ TEST(tls, what_looks_like_a_handshake_behind_a_request_is_refused_too) {
     EXPECT_TRUE(contains(owner.reason, "plaintext")) << owner.reason;
 }
 
-TEST(tls, a_client_may_begin_with_it_when_it_names_the_protocol) {
+TEST_P(tls, a_client_may_begin_with_it_when_it_names_the_protocol) {
     for (const bool names_it : {true, false}) {
         Ends ends;
         ends.server.on_received = [&](std::string_view bytes) {
@@ -201,7 +204,7 @@ TEST(tls, a_client_may_begin_with_it_when_it_names_the_protocol) {
     }
 }
 
-TEST(tls, a_server_that_our_authority_did_not_sign_is_refused) {
+TEST_P(tls, a_server_that_our_authority_did_not_sign_is_refused) {
     Ends ends;
     ends.start(ours_to_clients(), ours_to_servers(TlsMode::verify_ca, certificates().stranger.ca_file()));
     ASSERT_TRUE(run_until(*ends.loop, [&] { return ends.client.is_closed && ends.server.is_closed; }));
@@ -209,7 +212,7 @@ TEST(tls, a_server_that_our_authority_did_not_sign_is_refused) {
     EXPECT_TRUE(contains(ends.server.reason, "alert unknown ca")) << ends.server.reason;
 }
 
-TEST(tls, the_host_is_checked_when_it_is_asked_for) {
+TEST_P(tls, the_host_is_checked_when_it_is_asked_for) {
     const TlsContext context = ours_to_servers(TlsMode::verify_full, certificates().authority.ca_file());
     for (const auto& [host, verify, good] : {std::tuple{"db.example", true, true},
                                              {"127.0.0.1", true, true},
@@ -229,7 +232,7 @@ TEST(tls, the_host_is_checked_when_it_is_asked_for) {
     }
 }
 
-TEST(tls, a_client_certificate_is_demanded_and_names_the_client) {
+TEST_P(tls, a_client_certificate_is_demanded_and_names_the_client) {
     for (const bool shows_it : {true, false}) {
         Ends ends;
         ends.start(ours_to_clients(TlsMode::verify_ca),
@@ -245,7 +248,7 @@ TEST(tls, a_client_certificate_is_demanded_and_names_the_client) {
     }
 }
 
-TEST(tls, a_peer_that_speaks_no_tls_is_told_apart) {
+TEST_P(tls, a_peer_that_speaks_no_tls_is_told_apart) {
     const auto loop = make_loop();
     auto [socket, peer] = connected_pair(false);
     Listener owner;
@@ -257,7 +260,7 @@ TEST(tls, a_peer_that_speaks_no_tls_is_told_apart) {
     EXPECT_TRUE(contains(owner.reason, "TLS handshake failed")) << owner.reason;
 }
 
-TEST(tls, a_peer_that_leaves_during_the_handshake_is_told) {
+TEST_P(tls, a_peer_that_leaves_during_the_handshake_is_told) {
     for (const bool before : {true, false}) {
         const auto loop = make_loop();
         auto [socket, peer] = connected_pair(false);
@@ -272,7 +275,7 @@ TEST(tls, a_peer_that_leaves_during_the_handshake_is_told) {
     }
 }
 
-TEST(tls, a_wire_may_be_closed_in_the_middle_of_its_handshake) {
+TEST_P(tls, a_wire_may_be_closed_in_the_middle_of_its_handshake) {
     Ends ends;
     ends.start(ours_to_clients(), ours_to_servers());
     ends.server_wire.reset();
@@ -280,7 +283,7 @@ TEST(tls, a_wire_may_be_closed_in_the_middle_of_its_handshake) {
     EXPECT_TRUE(ends.server.events.empty());
 }
 
-TEST(tls, a_peer_that_leaves_without_a_word_has_ended) {
+TEST_P(tls, a_peer_that_leaves_without_a_word_has_ended) {
     const auto loop = make_loop();
     auto [socket, peer] = connected_pair(false);
     Listener owner;
@@ -301,7 +304,7 @@ TEST(tls, a_peer_that_leaves_without_a_word_has_ended) {
     EXPECT_EQ(owner.reason, "");
 }
 
-TEST(tls, an_end_is_noticed_while_reading_is_stopped_but_not_before_unread_bytes) {
+TEST_P(tls, an_end_is_noticed_while_reading_is_stopped_but_not_before_unread_bytes) {
     for (const bool with_bytes : {false, true}) {
         Ends ends;
         ends.start(ours_to_clients(), ours_to_servers());
@@ -320,7 +323,7 @@ TEST(tls, an_end_is_noticed_while_reading_is_stopped_but_not_before_unread_bytes
     }
 }
 
-TEST(tls, moves_to_another_loop_with_its_keys_and_its_unused_bytes) {
+TEST_P(tls, moves_to_another_loop_with_its_keys_and_its_unused_bytes) {
     Ends ends;
     ends.start(ours_to_clients(), ours_to_servers());
     ASSERT_TRUE(ends.secured());
@@ -338,7 +341,7 @@ TEST(tls, moves_to_another_loop_with_its_keys_and_its_unused_bytes) {
     EXPECT_EQ(moved->tls()->version, "TLSv1.3");
 }
 
-TEST(tls, cannot_move_in_the_middle_of_its_handshake_and_says_so) {
+TEST_P(tls, cannot_move_in_the_middle_of_its_handshake_and_says_so) {
     Ends ends;
     ends.start(ours_to_clients(), ours_to_servers());
     Listener after;

@@ -43,7 +43,10 @@ std::string pattern(std::size_t size) {
     return bytes;
 }
 
-TEST(two_loops, echo_megabytes_between_their_threads) {
+class two_loops : public OnEachEngine {};
+ON_EACH_ENGINE(two_loops);
+
+TEST_P(two_loops, echo_megabytes_between_their_threads) {
     const int listening = tcp_listener();
     LoopThread server;
     Echo echo;
@@ -103,7 +106,7 @@ class Wanderer final : public pool::WireOwner {
     pool::OwnedWire wire_;
 };
 
-TEST(two_loops, a_wire_that_moves_under_traffic_loses_nothing) {
+TEST_P(two_loops, a_wire_that_moves_under_traffic_loses_nothing) {
     auto [socket, peer] = connected_pair(false);
     const std::string sent = pattern(2'000'000);
     std::string heard;
@@ -128,7 +131,7 @@ TEST(two_loops, a_wire_that_moves_under_traffic_loses_nothing) {
     EXPECT_TRUE(heard == sent);
 }
 
-TEST(two_loops, a_wire_takes_its_unused_and_its_unsent_bytes_along) {
+TEST_P(two_loops, a_wire_takes_its_unused_and_its_unsent_bytes_along) {
     auto [socket, peer] = connected_pair(true);
     const auto first = make_loop(), second = make_loop();
     Listener before, after;
@@ -155,7 +158,7 @@ TEST(two_loops, a_wire_takes_its_unused_and_its_unsent_bytes_along) {
     EXPECT_FALSE(before.is_closed);
 }
 
-TEST(two_loops, a_wire_may_leave_from_inside_its_own_received) {
+TEST_P(two_loops, a_wire_may_leave_from_inside_its_own_received) {
     auto [socket, peer] = connected_pair(false);
     const auto first = make_loop(), second = make_loop();
     Listener before, after;
@@ -172,7 +175,7 @@ TEST(two_loops, a_wire_may_leave_from_inside_its_own_received) {
     ASSERT_TRUE(run_until(*second, [&] { return after.bytes == "two"; }));
 }
 
-TEST(two_loops, a_dropped_loose_wire_closes_its_socket) {
+TEST_P(two_loops, a_dropped_loose_wire_closes_its_socket) {
     auto [socket, peer] = connected_pair(false);
     const auto loop = make_loop();
     Listener owner;

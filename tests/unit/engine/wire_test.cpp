@@ -3,12 +3,11 @@
 namespace pgkeel::test {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(tcp_and_unix, OverBothTransports, testing::Bool(),
-                         [](const auto& info) { return info.param ? "unix" : "tcp"; });
+OVER_BOTH_TRANSPORTS(OverBothTransports);
 
 TEST_P(OverBothTransports, bytes_come_in_and_go_out) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {});
     peer.say("hello");
@@ -30,7 +29,7 @@ TEST_P(OverBothTransports, bytes_come_in_and_go_out) {
 
 TEST_P(OverBothTransports, unused_bytes_are_shown_again_with_those_that_follow) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     owner.on_received = [](std::string_view bytes) { return bytes.size() >= 6 ? std::size_t{6} : std::size_t{0}; };
     const auto wire = loop->adopt(socket, owner, {});
@@ -49,7 +48,7 @@ TEST_P(OverBothTransports, unused_bytes_are_shown_again_with_those_that_follow) 
 
 TEST_P(OverBothTransports, a_message_larger_than_the_buffer_is_gathered) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     const std::string message = [] {
         std::string bytes(3'000'000, '\0');
         for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 + i / 1000);
@@ -66,7 +65,7 @@ TEST_P(OverBothTransports, a_message_larger_than_the_buffer_is_gathered) {
 
 TEST_P(OverBothTransports, nothing_is_shown_while_reading_is_stopped) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {});
     wire->stop_reading();
@@ -79,7 +78,7 @@ TEST_P(OverBothTransports, nothing_is_shown_while_reading_is_stopped) {
 
 TEST_P(OverBothTransports, stopping_inside_received_keeps_the_rest_for_start_reading) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     pool::OwnedWire wire;
     owner.on_received = [&](std::string_view) {
@@ -100,7 +99,7 @@ TEST_P(OverBothTransports, stopping_inside_received_keeps_the_rest_for_start_rea
 
 TEST_P(OverBothTransports, starting_inside_received_shows_the_rest_in_the_same_turn_and_not_deeper) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     pool::OwnedWire wire;
     int depth = 0, deepest = 0;
@@ -119,7 +118,7 @@ TEST_P(OverBothTransports, starting_inside_received_shows_the_rest_in_the_same_t
 
 TEST_P(OverBothTransports, a_peer_that_ends_is_told_after_its_last_bytes) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {});
     peer.say("last words");
@@ -133,7 +132,7 @@ TEST_P(OverBothTransports, a_peer_that_ends_is_told_after_its_last_bytes) {
 
 TEST_P(OverBothTransports, an_end_while_reading_is_stopped_waits_for_the_bytes_before_it) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {});
     wire->stop_reading();
@@ -148,7 +147,7 @@ TEST_P(OverBothTransports, an_end_while_reading_is_stopped_waits_for_the_bytes_b
 
 TEST_P(OverBothTransports, an_end_without_unread_bytes_is_told_while_reading_is_stopped) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     pool::OwnedWire wire;
     owner.on_received = [&](std::string_view bytes) {
@@ -164,7 +163,7 @@ TEST_P(OverBothTransports, an_end_without_unread_bytes_is_told_while_reading_is_
 
 TEST_P(OverBothTransports, an_end_that_came_with_bytes_is_told_when_the_owner_stops_reading_after_them) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     peer.say("query");
     peer.end();
     Listener owner;
@@ -178,7 +177,10 @@ TEST_P(OverBothTransports, an_end_that_came_with_bytes_is_told_when_the_owner_st
     EXPECT_EQ(owner.bytes, "query");
 }
 
-TEST(wire, a_reset_is_told_at_once_while_reading_is_stopped) {
+class wire : public OnEachEngine {};
+ON_EACH_ENGINE(wire);
+
+TEST_P(wire, a_reset_is_told_at_once_while_reading_is_stopped) {
     const auto loop = make_loop();
     auto [socket, peer] = connected_pair(false);
     Listener owner;
@@ -192,7 +194,7 @@ TEST(wire, a_reset_is_told_at_once_while_reading_is_stopped) {
 
 TEST_P(OverBothTransports, sending_to_a_peer_that_has_gone_is_told_later_and_raises_no_signal) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {});
     peer.say("goodbye");
@@ -208,7 +210,7 @@ TEST_P(OverBothTransports, sending_to_a_peer_that_has_gone_is_told_later_and_rai
 
 TEST_P(OverBothTransports, a_slow_reader_backs_up_the_wire_and_drained_ends_it) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {});
     const std::string chunk(50'000, 'x');
@@ -233,7 +235,7 @@ TEST_P(OverBothTransports, a_slow_reader_backs_up_the_wire_and_drained_ends_it) 
 
 TEST_P(OverBothTransports, what_is_sent_in_pieces_through_a_full_socket_stays_in_order) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {.buffer_bytes = 8192});
     std::string sent;
@@ -255,7 +257,7 @@ TEST_P(OverBothTransports, what_is_sent_in_pieces_through_a_full_socket_stays_in
 
 TEST_P(OverBothTransports, a_reader_that_stops_lets_the_kernel_hold_the_writer_back) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     const auto wire = loop->adopt(socket, owner, {});
     wire->stop_reading();
@@ -276,7 +278,7 @@ TEST_P(OverBothTransports, a_reader_that_stops_lets_the_kernel_hold_the_writer_b
 
 TEST_P(OverBothTransports, closing_sends_what_was_put) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     Listener owner;
     auto wire = loop->adopt(socket, owner, {});
     wire->put("FATAL: no");
@@ -289,7 +291,7 @@ TEST_P(OverBothTransports, closing_sends_what_was_put) {
 
 TEST_P(OverBothTransports, a_closed_wire_lingers_until_a_slow_peer_has_everything) {
     const auto loop = make_loop();
-    auto [socket, peer] = connected_pair(GetParam());
+    auto [socket, peer] = connected_pair(over_unix_sockets());
     const std::string answer(20'000'000, 'y');
     {
         Listener owner;
@@ -308,7 +310,7 @@ TEST_P(OverBothTransports, a_closed_wire_lingers_until_a_slow_peer_has_everythin
     EXPECT_EQ(loop->counters().linger_timeouts, 0u);
 }
 
-TEST(wire, a_closed_wire_whose_peer_does_not_read_is_dropped_after_five_seconds) {
+TEST_P(wire, a_closed_wire_whose_peer_does_not_read_is_dropped_after_five_seconds) {
     const auto loop = make_loop();
     auto [socket, peer] = connected_pair(true);
     {
@@ -323,7 +325,7 @@ TEST(wire, a_closed_wire_whose_peer_does_not_read_is_dropped_after_five_seconds)
     }
 }
 
-TEST(wire, an_owner_may_close_any_wire_in_its_callbacks) {
+TEST_P(wire, an_owner_may_close_any_wire_in_its_callbacks) {
     const auto loop = make_loop();
     auto [first_socket, first_peer] = connected_pair(false);
     auto [second_socket, second_peer] = connected_pair(true);
@@ -345,7 +347,7 @@ TEST(wire, an_owner_may_close_any_wire_in_its_callbacks) {
     EXPECT_FALSE(first.is_closed || second.is_closed);
 }
 
-TEST(wire, one_busy_wire_leaves_turns_to_others) {
+TEST_P(wire, one_busy_wire_leaves_turns_to_others) {
     const auto loop = make_loop();
     auto [loud_socket, loud_peer] = connected_pair(true);
     auto [quiet_socket, quiet_peer] = connected_pair(true);
@@ -366,7 +368,10 @@ TEST(wire, one_busy_wire_leaves_turns_to_others) {
     EXPECT_LT(loud_bytes, 50'000'000u);
 }
 
-TEST(connect, connects_and_sends_what_was_put_before) {
+class connect : public OnEachEngine {};
+ON_EACH_ENGINE(connect);
+
+TEST_P(connect, connects_and_sends_what_was_put_before) {
     const auto loop = make_loop();
     const int listening = tcp_listener();
     Listener owner;
@@ -386,7 +391,7 @@ TEST(connect, connects_and_sends_what_was_put_before) {
     ::close(listening);
 }
 
-TEST(connect, a_refusal_is_told_from_the_loop) {
+TEST_P(connect, a_refusal_is_told_from_the_loop) {
     const auto loop = make_loop();
     const int listening = tcp_listener();
     const std::uint16_t port = port_of(listening);
@@ -399,7 +404,7 @@ TEST(connect, a_refusal_is_told_from_the_loop) {
     EXPECT_FALSE(owner.heard("connected"));
 }
 
-TEST(connect, what_cannot_be_an_address_or_is_not_there_is_told_from_the_loop) {
+TEST_P(connect, what_cannot_be_an_address_or_is_not_there_is_told_from_the_loop) {
     const auto loop = make_loop();
     Listener name, path;
     const auto by_name = loop->connect({.host = "localhost", .port = 1}, name, {});
@@ -410,7 +415,7 @@ TEST(connect, what_cannot_be_an_address_or_is_not_there_is_told_from_the_loop) {
     EXPECT_EQ(path.reason, "No such file or directory");
 }
 
-TEST(connect, a_wire_that_is_closed_before_it_is_connected_is_told_nothing) {
+TEST_P(connect, a_wire_that_is_closed_before_it_is_connected_is_told_nothing) {
     const auto loop = make_loop();
     const int listening = tcp_listener();
     Listener owner;

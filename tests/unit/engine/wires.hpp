@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,8 +30,11 @@ using engine::Endpoint;
 using engine::Loop;
 using engine::SocketOptions;
 
+/// Of the loops that the running test makes.
+inline Loop::Kind engine_under_test = Loop::Kind::epoll;
+
 inline std::unique_ptr<Loop> make_loop() {
-    auto loop = Loop::create();
+    auto loop = Loop::create(engine_under_test);
     if (!loop) throw std::runtime_error(loop.error().line());
     return std::move(*loop);
 }
@@ -196,6 +200,42 @@ inline SocketPair connected_pair(bool unix_sockets) {
     return {ours, std::move(peer)};
 }
 
-class OverBothTransports : public testing::TestWithParam<bool> {};
+/// Nothing is to be tested where the kernel has no io_uring, or does not let us.
+inline bool has_engine(Loop::Kind kind) {
+    return Loop::create(kind).has_value();
+}
+inline const char* name_of(Loop::Kind kind) {
+    return kind == Loop::Kind::epoll ? "epoll" : "io_uring";
+}
+
+/// A test that runs once with each kind of loop.
+class OnEachEngine : public testing::TestWithParam<Loop::Kind> {
+  protected:
+    void SetUp() override {
+        engine_under_test = GetParam();
+        if (!has_engine(GetParam())) GTEST_SKIP() << "there is no " << name_of(GetParam()) << " here";
+    }
+    void TearDown() override { engine_under_test = Loop::Kind::epoll; }
+};
+#define ON_EACH_ENGINE(suite)                                                                       \
+    INSTANTIATE_TEST_SUITE_P(with, suite, testing::Values(Loop::Kind::epoll, Loop::Kind::io_uring), \
+                             [](const auto& engine) { return std::string(name_of(engine.param)); })
+
+/// And with each kind of socket.
+class OverBothTransports : public testing::TestWithParam<std::tuple<Loop::Kind, bool>> {
+  protected:
+    void SetUp() override {
+        engine_under_test = std::get<0>(GetParam());
+        if (!has_engine(engine_under_test)) GTEST_SKIP() << "there is no " << name_of(engine_under_test) << " here";
+    }
+    void TearDown() override { engine_under_test = Loop::Kind::epoll; }
+    static bool over_unix_sockets() { return std::get<1>(GetParam()); }
+};
+#define OVER_BOTH_TRANSPORTS(suite)                                                                               \
+    INSTANTIATE_TEST_SUITE_P(                                                                                     \
+        with, suite, testing::Combine(testing::Values(Loop::Kind::epoll, Loop::Kind::io_uring), testing::Bool()), \
+        [](const auto& each) {                                                                                    \
+            return std::string(name_of(std::get<0>(each.param))) + (std::get<1>(each.param) ? "_unix" : "_tcp");  \
+        })
 
 }  // namespace pgkeel::test
