@@ -22,6 +22,8 @@ enum class AuthType { any, trust, plain, md5, scram_sha_256, cert, hba, ldap, pa
 enum class TlsMode { disable, allow, prefer, require, verify_ca, verify_full };
 enum class LoadBalance { round_robin, disable };
 enum class LogFormat { pgkeel, pgbouncer };
+/// With which system calls the bytes of clients and servers are moved.
+enum class IoEngine { automatic, epoll, io_uring };
 /// Which servers a listener's clients get. `configured`: those that the database's entry names, as PgBouncer does it.
 enum class Route { primary, standby, any, split, configured };
 
@@ -30,6 +32,7 @@ const char* to_string(AuthType type);
 const char* to_string(TlsMode mode);
 const char* to_string(LoadBalance balance);
 const char* to_string(LogFormat format);
+const char* to_string(IoEngine engine);
 const char* to_string(Route route);
 
 /// Section [pgbouncer], and the scalars of `proxy:`. A time of zero means no limit, a count of zero no limit, unless
@@ -100,6 +103,7 @@ struct PoolerSettings {
 
     // pgkeel's own.
     Duration failover_hold_timeout, switchover_drain;
+    IoEngine io_engine;
     LogFormat log_format;
     std::int64_t max_held_bytes;
     std::string metrics_listen;

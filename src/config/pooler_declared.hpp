@@ -35,6 +35,7 @@ Result<> read_value(const Limits& limits, std::string_view text, AuthType& out);
 Result<> read_value(const Limits& limits, std::string_view text, TlsMode& out);
 Result<> read_value(const Limits& limits, std::string_view text, LoadBalance& out);
 Result<> read_value(const Limits& limits, std::string_view text, LogFormat& out);
+Result<> read_value(const Limits& limits, std::string_view text, IoEngine& out);
 Result<> read_value(const Limits& limits, std::string_view text, Route& out);
 /// -1 is PgBouncer's word for "not set".
 template <class T>
@@ -67,7 +68,7 @@ using MemberOf = std::variant<T Owner::*...>;
 
 template <class Owner>
 using AnyMember = MemberOf<Owner, std::string, Secret, bool, std::int64_t, Duration, std::vector<std::string>, PoolMode,
-                           AuthType, TlsMode, LoadBalance, LogFormat, Route, std::optional<std::int64_t>,
+                           AuthType, TlsMode, LoadBalance, LogFormat, IoEngine, Route, std::optional<std::int64_t>,
                            std::optional<Duration>, std::optional<PoolMode>>;
 
 /// One key of a section whose values `Owner` holds.

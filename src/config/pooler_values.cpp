@@ -22,6 +22,7 @@ constexpr std::array auth_types{"any", "trust", "plain", "md5", "scram-sha-256",
 constexpr std::array tls_modes{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
 constexpr std::array load_balances{"round-robin", "disable"};
 constexpr std::array log_formats{"pgkeel", "pgbouncer"};
+constexpr std::array io_engines{"auto", "epoll", "io_uring"};
 constexpr std::array routes{"primary", "standby", "any", "split", "configured"};
 
 constexpr std::size_t shown_max = 60;  ///< characters of a wrong value that a message repeats
@@ -98,6 +99,9 @@ const char* to_string(LoadBalance balance) {
 }
 const char* to_string(LogFormat format) {
     return log_formats[static_cast<std::size_t>(format)];
+}
+const char* to_string(IoEngine engine) {
+    return io_engines[static_cast<std::size_t>(engine)];
 }
 const char* to_string(Route route) {
     return routes[static_cast<std::size_t>(route)];
@@ -176,6 +180,9 @@ Result<> read_value(const Limits&, std::string_view text, LoadBalance& out) {
 }
 Result<> read_value(const Limits&, std::string_view text, LogFormat& out) {
     return read_word(log_formats, text, out);
+}
+Result<> read_value(const Limits&, std::string_view text, IoEngine& out) {
+    return read_word(io_engines, text, out);
 }
 Result<> read_value(const Limits&, std::string_view text, Route& out) {
     return read_word(routes, text, out);

@@ -3,6 +3,7 @@
 #include "log/log.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/facts.hpp"
+#include "proxy/io_engine.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -39,10 +40,11 @@ Result<> World::prepare(std::unique_ptr<Predecessor> predecessor) {
     const auto config = hub_.config();
     std::int64_t count = config->settings.threads;
     if (count <= 0) count = std::max(1U, std::thread::hardware_concurrency());
-    for (std::int64_t i = 0; i < count; ++i) {
-        auto loop = engine::Loop::create();
-        if (!loop) return std::unexpected(std::move(loop.error()));
-        threads_.push_back(std::make_unique<Thread>(*this, static_cast<pool::WorkerId>(i), std::move(*loop)));
+    auto loops = make_loops(config->settings.io_engine, static_cast<std::size_t>(count));
+    if (!loops) return std::unexpected(std::move(loops.error()));
+    for (auto& loop : *loops) {
+        const auto id = static_cast<pool::WorkerId>(threads_.size());
+        threads_.push_back(std::make_unique<Thread>(*this, id, std::move(loop)));
         threads_.back()->worker().set_config(config);
     }
     predecessor_ = std::move(predecessor);

@@ -53,7 +53,7 @@ TEST(pooler_settings, no_two_share_a_member) {
     // A change of one is a change of one.
     for (const PoolerSetting& setting : pooler_settings()) {
         PoolerSettings changed;
-        for (const char* value : {"7", "1", "0", "require", "hba", "statement", "pgbouncer", "8kB"})
+        for (const char* value : {"7", "1", "0", "require", "hba", "statement", "pgbouncer", "epoll", "8kB"})
             if (setting.read(value, changed) && changed != PoolerSettings()) break;
         EXPECT_EQ(std::ranges::count_if(pooler_settings(),
                                         [&](const auto& other) { return !other.equal(changed, PoolerSettings()); }),
@@ -66,11 +66,23 @@ TEST(pooler_settings, those_that_need_a_restart_are_pgbouncers) {
     std::vector<std::string> fixed;
     for (const ShownSetting& shown : show_pooler_settings(PoolerSettings()))
         if (!shown.changeable) fixed.push_back(shown.key);
-    const std::vector<std::string> expected{
-        "disable_pqexec",  "job_name",          "listen_addr",      "listen_backlog",
-        "listen_port",     "metrics_listen",    "pidfile",          "pkt_buf",
-        "resolv_conf",     "so_reuseport",      "threads",          "track_extra_parameters",
-        "unix_socket_dir", "unix_socket_group", "unix_socket_mode", "user"};
+    const std::vector<std::string> expected{"disable_pqexec",
+                                            "io_engine",
+                                            "job_name",
+                                            "listen_addr",
+                                            "listen_backlog",
+                                            "listen_port",
+                                            "metrics_listen",
+                                            "pidfile",
+                                            "pkt_buf",
+                                            "resolv_conf",
+                                            "so_reuseport",
+                                            "threads",
+                                            "track_extra_parameters",
+                                            "unix_socket_dir",
+                                            "unix_socket_group",
+                                            "unix_socket_mode",
+                                            "user"};
     EXPECT_EQ(fixed, expected);
 }
 
@@ -85,6 +97,17 @@ TEST(pooler_settings, read_numbers_as_c_writes_them) {
     EXPECT_EQ(settings.pkt_buf, 16384);
     EXPECT_TRUE(set_pooler_setting(settings, "log_stats", "0"));
     EXPECT_FALSE(settings.log_stats);
+}
+
+TEST(pooler_settings, name_the_io_engine) {
+    PoolerSettings settings;
+    EXPECT_EQ(settings.io_engine, IoEngine::automatic);
+    EXPECT_EQ(row(show_pooler_settings(settings), "io_engine").value, "auto");
+    EXPECT_TRUE(set_pooler_setting(settings, "io_engine", "io_uring"));
+    EXPECT_EQ(settings.io_engine, IoEngine::io_uring);
+    EXPECT_EQ(row(show_pooler_settings(settings), "io_engine").value, "io_uring");
+    EXPECT_EQ(*change_pooler_setting(settings, "io_engine", "epoll"), SetOutcome::needs_restart);
+    EXPECT_NE(problem("io_engine", "kqueue").find("auto, epoll, io_uring"), std::string::npos);
 }
 
 TEST(pooler_settings, read_times_with_fractions_and_units) {
