@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """What a pooled transaction costs: pgkeel's proxy beside PgBouncer, in one rotation on one machine.
 
-usage: bench/pool.py PGKEEL [--rounds N] [--seconds N] [--pgbouncer PATH] [--idle N] [--only NAME,…]
+usage: bench/pool.py PGKEEL [--rounds N] [--seconds N] [--pgbouncer PATH] [--idle N] [--only NAME,…] [--engines NAME,…]
 
 Each round runs the same pgbench through each pooler, one after the other, so that what else the machine does hits all
 of them. CPU is the pooler's own user and system time over the transactions of the run, from /proc. PostgreSQL and the
-poolers are started here, on free ports of the loopback, and ended by pid. Needs root or the user postgres."""
+poolers are started here, on free ports of the loopback, and ended by pid. Needs root or the user postgres.
+With --engines epoll,io_uring there is a pgkeel of each instead of one with the default."""
 
 import argparse, json, os, re, resource, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
@@ -113,6 +114,7 @@ parser.add_argument("--seconds", type=int, default=4)
 parser.add_argument("--pgbouncer", default="/usr/sbin/pgbouncer")
 parser.add_argument("--idle", type=int, default=10000)
 parser.add_argument("--only", default="")
+parser.add_argument("--engines", default="auto")
 parser.add_argument("--json", default="")
 options = parser.parse_args()
 
@@ -160,9 +162,13 @@ try:
         poolers.append(Pooler(name, program + ["-q", *more, ini], port, server_host))
 
     start("pgbouncer", [options.pgbouncer], "127.0.0.1")
-    start("pgkeel", [os.path.abspath(options.pgkeel), "proxy"], "127.0.0.1", "--set", "threads=1")
-    start("pgkeel_unix", [os.path.abspath(options.pgkeel), "proxy"], home, "--set", "threads=1")
-    runs = [("simple", "simple", 16), ("extended", "extended", 16), ("prepared", "prepared", 16), ("900 clients", "simple", 900),
+    for engine in options.engines.split(","):
+        name = "pgkeel" if engine == "auto" else "pgkeel_" + engine
+        settings = ["--set", "threads=1", "--set", "io_engine=" + engine]
+        start(name, [os.path.abspath(options.pgkeel), "proxy"], "127.0.0.1", *settings)
+        start(name + "_unix", [os.path.abspath(options.pgkeel), "proxy"], home, *settings)
+    runs = [("simple", "simple", 16), ("extended", "extended", 16), ("prepared", "prepared", 16),
+            ("1 client", "prepared", 1), ("4 clients", "prepared", 4), ("900 clients", "simple", 900),
             ("connection each", "simple", 16)]
     wanted = [name for name in options.only.split(",") if name]
     results = {}
@@ -171,31 +177,31 @@ try:
             if wanted and title not in wanted:
                 continue
             for pooler in poolers:
-                if title == "prepared" and pooler.name == "pgbouncer" and not tracks:
+                if protocol == "prepared" and pooler.name == "pgbouncer" and not tracks:
                     continue
                 more = ["-C"] if title == "connection each" else []
                 print(f"round {number + 1}/{options.rounds}: {title} through {pooler.name}", file=sys.stderr)
                 results.setdefault(title, {}).setdefault(pooler.name, []).append(
                     pgbench(pooler, options.seconds, protocol, clients, *more))
     print(f"pgkeel beside {version}: {options.rounds} rounds of {options.seconds} s, medians")
-    print(f"{'':16} {'pooler':12} {'tps':>8} {'CPU µs':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8}")
+    print(f"{'':16} {'pooler':20} {'tps':>8} {'CPU µs':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8}")
     for title, by_pooler in results.items():
         base = None
         for name, all_runs in by_pooler.items():
             good = [each for each in all_runs if "error" not in each]
             if not good:
-                print(f"{title:16} {name:12} failed: {all_runs[0]['error']}")
+                print(f"{title:16} {name:20} failed: {all_runs[0]['error']}")
                 continue
             middle = {key: statistics.median(each[key] for each in good) for key in good[0]}
             base = base or (middle["cpu_us"] if name == "pgbouncer" else None)
             ratio = f"{middle['cpu_us'] / base:6.2f}" if base else "     –"
-            print(f"{title:16} {name:12} {middle['tps']:8.0f} {middle['cpu_us']:8.2f} {ratio} "
+            print(f"{title:16} {name:20} {middle['tps']:8.0f} {middle['cpu_us']:8.2f} {ratio} "
                   f"{middle['p50_us'] / 1000:8.2f} {middle['p99_us'] / 1000:8.2f}")
     if options.idle and not wanted:
         for pooler in poolers[:2]:
             idle = idle_clients(pooler, options.idle)
             results.setdefault("idle", {})[pooler.name] = idle
-            print(f"idle clients     {pooler.name:12} {idle['clients']} clients, {idle['refused']} refused, "
+            print(f"idle clients     {pooler.name:20} {idle['clients']} clients, {idle['refused']} refused, "
                   f"{idle['bytes_each']:.0f} bytes each")
     if options.json:
         with open(options.json, "w") as file:

@@ -130,9 +130,9 @@ TEST_P(together, a_wire_that_another_owner_closes_is_told_nothing) {
 }
 
 TEST_P(together, a_wire_that_another_owner_moves_takes_its_bytes_along) {
-    Crowd crowd(4);
     const auto elsewhere = make_loop();
     std::deque<Listener> new_owners(4);
+    Crowd crowd(4);
     first_one_does(crowd, [&](std::size_t other) {
         auto loose = crowd.loop->detach(std::move(crowd.wires[other]));
         crowd.wires[other] = elsewhere->attach(std::move(loose), new_owners[other]);
@@ -250,9 +250,9 @@ TEST_P(together, what_is_passed_in_pieces_large_and_small_stays_in_order) {
 }
 
 TEST_P(together, closing_and_moving_send_what_was_passed_in_this_turn) {
-    Crowd crowd(3);
     const auto elsewhere = make_loop();
     Listener new_owner;
+    Crowd crowd(3);
     crowd.owners[0].on_received = [&](std::string_view bytes) {
         crowd.wires[0]->pass("goodbye");
         crowd.wires[0].reset();
