@@ -191,6 +191,7 @@ PeerStatus Cluster::peer_status(const std::string& from, const std::string& to) 
     status.timeline = m.timeline;
     status.position = m.position;
     status.system_identifier = m.system_identifier;
+    status.history_diverged = other->agent->node->last().history_diverged;
     return status;
 }
 
@@ -491,7 +492,8 @@ void Cluster::make_fault() {
         case 16: {
             if (!victim.agent) return;
             // Up to what a renewal waits for its answer.
-            const Duration late = world_.random.between(0ms, std::chrono::milliseconds(ttl_ * 200));
+            const Duration most = std::chrono::milliseconds(ttl_ * 200);
+            const Duration late = world_.random.between(world_.random.chance(0.5) ? 0ms : most * 9 / 10, most);
             noted("fault: etcd's answers to {} come {:.1f} s late, and then it is cut off for {:.1f} s", name,
                   seconds(late), seconds(length));
             victim.agent->store.answers_late = late;
@@ -499,6 +501,10 @@ void Cluster::make_fault() {
                              [this, &victim, name, length] {
                                  if (victim.agent) victim.agent->store.answers_late = 0ms;
                                  if (!faulty_) return;
+                                 if (world_.random.chance(0.3)) {
+                                     kill_agent_for(victim, length);
+                                     return;
+                                 }
                                  cut_.insert({name, "etcd"});
                                  cut_.insert({"etcd", name});
                                  world_.surely_at(world_.now() + length, [this, name] {

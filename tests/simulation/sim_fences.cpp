@@ -6,6 +6,13 @@ namespace pgkeel::simulation {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+/// From the deadline to the last backend's end.
+constexpr Duration kill_time_max = 200ms;
+
+}  // namespace
+
 std::shared_ptr<Guardians::Guardian> Guardians::add() {
     all_.push_back(std::make_shared<Guardian>());
     return all_.back();
@@ -28,7 +35,9 @@ void Guardians::absent_until(Instant end) {
 }
 
 bool Guardians::armed_in_time() const {
-    return std::ranges::any_of(all_, [&](const auto& guardian) { return guardian->armed && !is_due(*guardian); });
+    return std::ranges::any_of(all_, [&](const auto& guardian) {
+        return guardian->armed && (!is_due(*guardian) || clock_.now() < guardian->deadline + kill_time_max);
+    });
 }
 
 void Guardians::watch(const std::shared_ptr<Guardian>& guardian) {
@@ -43,8 +52,7 @@ void Guardians::watch(const std::shared_ptr<Guardian>& guardian) {
 void Guardians::look(const std::shared_ptr<Guardian>& guardian) {
     if (std::ranges::find(all_, guardian) == all_.end() || !is_due(*guardian)) return;
     const Instant back = std::max(world_.now(), absent_until_);
-    // From the deadline to the last backend's end.
-    world_.surely_at(back + world_.random.between(1ms, 200ms), [this, weak = std::weak_ptr(guardian)] {
+    world_.surely_at(back + world_.random.between(1ms, kill_time_max), [this, weak = std::weak_ptr(guardian)] {
         const auto alive = weak.lock();
         if (!alive || std::ranges::find(all_, alive) == all_.end() || !is_due(*alive)) return;
         if (machine_.running()) {

