@@ -286,9 +286,9 @@ TEST_F(server, slots_are_made_moved_and_dropped_twice_without_an_error) {
     a->ask("SELECT pg_logical_emit_message(false, 'x', repeat('x', 100000))");
     a->ask("SELECT pg_switch_wal()");
     state = a->observe();
-    PGKEEL_ASSERT_OK(loop.run(a->server->advance_slot("other", state.written)));
+    PGKEEL_ASSERT_OK(loop.run(a->server->advance_slot("other", "", state.written)));
     EXPECT_GT(a->observe().slots[0].restart_lsn, before);
-    EXPECT_EQ(loop.run(a->server->advance_slot("nobody", state.written)).error().code, Errc::not_found);
+    EXPECT_EQ(loop.run(a->server->advance_slot("nobody", "", state.written)).error().code, Errc::not_found);
     for (int i = 0; i < 2; ++i) PGKEEL_ASSERT_OK(loop.run(a->server->drop_slot("other")));
     EXPECT_TRUE(a->observe().slots.empty());
 }

@@ -89,6 +89,7 @@ void Stage::settle(const std::string& leader) {
                             .slots = {},
                             .retain_slots = {},
                             .holder = {},
+                            .unfenced = {},
                             .mod_revision = next_revision()};
             holder.memory.lease.reset();
         }
