@@ -1,10 +1,9 @@
 #include "engine/helpers.hpp"
 
+#include "base/blocked_signals.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include <pthread.h>
-#include <signal.h>
 
 namespace pgkeel::engine {
 namespace {
@@ -39,12 +38,8 @@ void Helpers::run(Job job) {
         const std::lock_guard lock(mutex_);
         jobs_.push_back(std::move(job));
         if (jobs_.size() > idle_ && threads_.size() < threads_max()) {
-            // Signals are for the threads that expect them.
-            sigset_t all, before;
-            sigfillset(&all);
-            pthread_sigmask(SIG_SETMASK, &all, &before);
+            const BlockedSignals quiet;
             threads_.emplace_back([this] { work(); });
-            pthread_sigmask(SIG_SETMASK, &before, nullptr);
         }
     }
     filled_.notify_one();

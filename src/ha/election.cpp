@@ -27,13 +27,16 @@ const PeerStatus* answer_of(const Snapshot& s, const std::string& name) {
     return found == s.peers.end() ? nullptr : &found->second;
 }
 
-/// The request for a handover that binds this race. A scheduled one does so once a leader has made way for it; one that
-/// came due while nobody led was not carried out by anybody.
+/// The request for a handover that binds this race. A failover does, and a switchover once its leader has made way,
+/// having looked whether the candidate has what it needs. One whose leader was lost before is not carried out by
+/// anybody: the candidate may have stayed behind meanwhile.
 const FailoverRequest* binding_request(const Snapshot& s) {
     const FailoverRequest* request = requested_failover(*s.view);
-    if (!request || request->scheduled_at.empty()) return request;
-    const auto due = parse_iso_time(request->scheduled_at);
+    if (!request) return nullptr;
     const bool leader_made_way = s.view->status.heartbeat == 0 || s.view->status.released_epoch != 0;
+    if (request->is_switchover() && !leader_made_way) return nullptr;
+    if (request->scheduled_at.empty()) return request;
+    const auto due = parse_iso_time(request->scheduled_at);
     return due && *due <= s.wall_now && leader_made_way && !s.settings.pause ? request : nullptr;
 }
 

@@ -1,5 +1,6 @@
 #include "log/log.hpp"
 
+#include "base/blocked_signals.hpp"
 #include "log/line.hpp"
 #include "log/output.hpp"
 
@@ -182,6 +183,7 @@ Result<std::shared_ptr<spdlog::logger>> make_logger(State& mine, const Options& 
     try {
         if (!mine.pool) {
             mine.progress = std::make_shared<Progress>();
+            const BlockedSignals blocked;
             mine.pool = std::make_shared<spdlog::details::thread_pool>(queue_lines, 1);
         }
         auto sink = std::make_shared<LineSink>(std::move(*format), std::move(*outputs), mine.progress, mine.pool);

@@ -2,6 +2,7 @@
 
 #include "async/event.hpp"
 #include "async/spawn.hpp"
+#include "base/blocked_signals.hpp"
 #include "cluster/keys.hpp"
 #include "etcd/gateway_store.hpp"
 #include "log/log.hpp"
@@ -14,8 +15,6 @@
 
 #include <fmt/format.h>
 
-#include <pthread.h>
-#include <csignal>
 
 #include <future>
 #include <mutex>
@@ -58,20 +57,6 @@ std::string prefix_of(const config::PoolerConfig& config) {
         if (c != '/' || prefix.empty() || prefix.back() != '/') prefix += c;
     return prefix;
 }
-
-/// Signals are for the thread that takes them.
-class WithoutSignals {
-  public:
-    WithoutSignals() {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~WithoutSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-  private:
-    sigset_t before_;
-};
 
 }  // namespace
 
@@ -238,7 +223,7 @@ ClusterWatch::ClusterWatch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
     spawn(executor, "cluster watch", impl_->watch_forever());
     spawn(executor, "cluster read", impl_->read_forever());
     spawn(executor, "member probes", impl_->probe_forever());
-    const WithoutSignals blocked;
+    const BlockedSignals blocked;
     impl_->thread = std::thread([impl = impl_.get()] { impl->context.run(); });
 }
 

@@ -141,6 +141,7 @@ void Listeners::leave() {
 
 std::vector<Listeners::Known> Listeners::sockets() const {
     std::vector<Known> known;
+    known.reserve(sockets_.size());
     for (const auto& each : sockets_) known.push_back({.at = each->at, .socket = each->socket.number()});
     return known;
 }

@@ -125,7 +125,8 @@ class Peer {
     }
     void say(std::string_view bytes) const {
         while (!bytes.empty()) {
-            const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            const ssize_t sent =
+                uninterrupted([&] { return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
             ASSERT_GT(sent, 0) << strerror(errno);
             bytes.remove_prefix(static_cast<std::size_t>(sent));
         }
@@ -134,7 +135,7 @@ class Peer {
     /// What has come, at least one byte; "" at the end.
     std::string hear(std::size_t most = 65536) const {
         std::string bytes(most, '\0');
-        const ssize_t got = ::recv(socket_, bytes.data(), most, 0);
+        const ssize_t got = uninterrupted([&] { return ::recv(socket_, bytes.data(), most, 0); });
         EXPECT_GE(got, 0) << strerror(errno);
         bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
         return bytes;
@@ -147,6 +148,15 @@ class Peer {
     int release() { return std::exchange(socket_, -1); }
 
   private:
+    /// The kernel interrupts a thread some time after a ring that it had is gone, and a call with a time limit is not
+    /// begun again by itself.
+    static ssize_t uninterrupted(const auto& call) {
+        ssize_t result;
+        do {
+            result = call();
+        } while (result < 0 && errno == EINTR);
+        return result;
+    }
     void limit() const {
         const timeval time{.tv_sec = 10, .tv_usec = 0};
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);

@@ -166,6 +166,16 @@ TEST(election, is_left_to_the_chosen_candidate_while_that_one_is_healthy) {
     EXPECT_TRUE(says(decision, "the chosen candidate pg-c is not reachable"));
 }
 
+TEST(election, is_free_when_the_leader_of_a_switchover_was_lost_before_it_made_way) {
+    BuildSnapshot b = standby().no_leader_key().at(6s).asked_in_vain("pg-a").asked("pg-c", ahead(100));
+    EXPECT_EQ(decide_race(b.requests(switchover("pg-a", "pg-b"))).reason, Reason::not_the_healthiest)
+        << "nobody has seen to it that the candidate has everything";
+    EXPECT_EQ(decide_race(b.asked("pg-c", behind(100)).requests(switchover("pg-a", "pg-c"))).reason,
+              Reason::election_won);
+    EXPECT_EQ(decide_race(b.asked("pg-c", ahead(100)).requests(failover_to("pg-b"))).reason, Reason::manual_candidate)
+        << "a failover is an operator's word";
+}
+
 TEST(election, is_won_by_the_chosen_candidate_whatever_others_have) {
     BuildSnapshot b = racing().asked("pg-c", ahead(100)).requests(failover_to("pg-b"));
     EXPECT_EQ(decide_race(b).reason, Reason::manual_candidate);
