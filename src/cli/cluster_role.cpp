@@ -115,7 +115,7 @@ void add_demote_cluster(CLI::App& app, Context& context) {
         "make the cluster follow another one: its leader becomes a standby of that one's primary",
         "pgkeel demote-cluster --host db.example.com --port 5432 --primary-slot-name second_site", *options);
     command->add_option("--host", options->host, "address of the other cluster's primary; several with commas");
-    command->add_option("--port", options->port, "its port")->check(CLI::Number);
+    command->add_option("--port", options->port, "its port; as many as there are hosts, or one for all");
     command->add_option("--primary-slot-name", options->slot_name, "a permanent slot of the other cluster");
     command->add_option("--restore-command", options->restore_command,
                         "command that reads the other cluster's archive");
