@@ -110,6 +110,9 @@ struct ClusterView {
     std::vector<Member> members;  ///< sorted by name
     std::optional<FailoverRequest> failover;
     std::optional<SyncKey> sync;
+    std::int64_t sync_mod_revision = 0;                          ///< also when its value cannot be read
+    std::optional<std::map<std::string, std::string>> failsafe;  ///< api_url by name
+    std::int64_t failsafe_mod_revision = 0;
     std::vector<HistoryEntry> history;
     bool has_history = false;
     std::int64_t history_mod_revision = 0;

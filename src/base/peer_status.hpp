@@ -16,7 +16,11 @@ struct PeerStatus {
     Tags tags;
     bool watchdog_failed = false;
     bool history_diverged = false;  ///< it has to be rewound before it can follow or lead
-    Instant seen{};                 ///< when the answer came, or was given up
+    /// False: it has not replayed the WAL it has on its own disk yet, or its server was not asked just now. It may have
+    /// more than `position`.
+    bool position_known = true;
+    Instant asked{};  ///< when it was asked
+    Instant seen{};   ///< when the answer came, or was given up
 };
 
 }  // namespace pgkeel

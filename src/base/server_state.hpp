@@ -62,6 +62,7 @@ struct Slot {
 
 /// A row of pg_stat_replication.
 struct ReplicationClient {
+    int pid = 0;  ///< of its wal sender
     std::string usename;
     std::string application_name;
     std::string client_addr;
@@ -106,9 +107,13 @@ struct ServerState {
     bool replay_paused = false;
     std::string replication_state;  ///< "streaming", "in archive recovery", empty on a primary
     bool wal_receiver_active = false;
+    /// Standby: it has read all the WAL that is on its disk, so it has no more than `position`.
+    bool knows_its_wal_end = true;
     std::string primary_conninfo;  ///< effective, as pg_settings shows it
     std::string primary_slot_name;
     std::vector<ReplicationClient> replication;
+    std::string synchronous_standby_names{};  ///< in force for new sessions
+    std::string synchronous_commit{};
     std::vector<Slot> slots;
     std::optional<ControlData> control;  ///< read while the server is down, and after a promotion
     bool backup_label = false;

@@ -27,6 +27,7 @@ struct ClusterSettings {
     SynchronousMode synchronous_mode = SynchronousMode::off;
     bool synchronous_mode_strict = false;
     std::uint32_t synchronous_node_count = 1;
+    std::int64_t maximum_lag_on_syncnode_bytes = -1;  ///< below zero: no limit
     bool failsafe_mode = false;
     bool pause = false;
     bool standby_cluster = false;

@@ -154,6 +154,7 @@ ClusterSettings settings_of(const json::object& dynamic, bool patroni_members, s
         out.synchronous_mode = mode == "quorum" ? SynchronousMode::quorum : SynchronousMode::on;
     out.synchronous_mode_strict = read.flag("synchronous_mode_strict");
     out.synchronous_node_count = static_cast<std::uint32_t>(read.number("synchronous_node_count"));
+    out.maximum_lag_on_syncnode_bytes = read.number("maximum_lag_on_syncnode");
     out.failsafe_mode = read.flag("failsafe_mode");
     out.pause = read.flag("pause");
     out.use_slots = read.flag("postgresql.use_slots");

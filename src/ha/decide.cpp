@@ -41,6 +41,12 @@ bool is_system_identifier(const std::string& text) {
 /// The leader key names this node, and it does not hold the lease: an agent that was started again takes it up.
 Decision adopt(const Snapshot& s, std::string text) {
     if (s.releasing) return wait(Reason::yielding, "releasing the leader key");
+    // The answer to our request for the key was lost, and meanwhile we let the last leader go on.
+    if (const Instant bound = s.heartbeat.bound_until(s.view->status, s.settings); s.now < bound)
+        return wait(Reason::waiting_for_race,
+                    fmt::format("the leader key is mine; {:.1f} s until the leader that I let go on has stopped",
+                                seconds(bound - s.now)),
+                    bound);
     return {AdoptLease{}, Reason::lease_is_ours, std::move(text)};
 }
 
@@ -80,6 +86,10 @@ Decision decide_during_operation(const Snapshot& s) {
 
 Decision decide_without_store(const Snapshot& s) {
     if (!may_be_primary(s.server) || s.settings.pause) return wait(Reason::store_unreachable, "DCS is not accessible");
+    if (s.lease && s.now < s.lease->demote_at() && s.failsafe_active)
+        return wait(Reason::store_unreachable,
+                    "continue to run as a leader because failsafe mode is enabled and all members are accessible",
+                    s.lease->demote_at());
     if (s.lease && s.now < s.lease->demote_at())
         return wait(Reason::store_unreachable,
                     fmt::format("DCS is not accessible; I am ({}), the leader, and may stay so for {:.1f} s", s.name,

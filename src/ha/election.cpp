@@ -1,6 +1,7 @@
 #include "ha/election.hpp"
 
 #include "ha/switchover.hpp"
+#include "ha/sync_election.hpp"
 
 #include <fmt/format.h>
 
@@ -62,6 +63,10 @@ Decision race_of_a_primary(const Snapshot& s, const Takeover& takeover) {
     if (!takeover.allowed)
         return {Demote{Demotion::immediate_nolock, {}}, Reason::no_right_to_lead,
                 "demoting self because i do not have the lock and i was a leader: " + takeover.why};
+    if (const SyncKey* sync = binding_sync(s); sync && sync->leader != s.name)
+        return {Demote{Demotion::immediate_nolock, {}}, Reason::no_right_to_lead,
+                fmt::format("demoting self: I do not have the lock, and commits may be on {} that are not here",
+                            sync->leader)};
     return {TakeLease{}, Reason::lease_is_ours, "acquired session lock as a leader"};
 }
 
@@ -87,7 +92,7 @@ Comparison compare_with_peers(const Snapshot& s, const std::set<std::string>& ot
             result.notes.push_back(fmt::format("Primary ({}) is still alive", name));
             continue;
         }
-        if (peer->tags.nofailover) continue;
+        if (peer->tags.nofailover || !is_rival(s, name)) continue;
         if (peer->history_diverged) {  // it stands back itself, so that waiting for it would be waiting for nobody
             result.notes.push_back(fmt::format("{} has to be rewound and does not count", name));
             continue;
@@ -117,6 +122,7 @@ Comparison compare_with_peers(const Snapshot& s, const std::set<std::string>& ot
 /// we are (a cluster whose nodes are all started again). It is worth a while of waiting not to lose what was
 /// acknowledged.
 std::optional<Decision> wait_for_who_has_more(const Snapshot& s, const std::set<std::string>& others) {
+    if (binding_sync(s)) return std::nullopt;  // then it is known who has all that was acknowledged
     const Lsn known = s.view->status.optime;
     const Instant until = s.leaderless_since + std::clamp<Duration>(s.settings.ttl, 5s, 10s);
     if (s.server.position() >= known || s.now >= until) return std::nullopt;
@@ -133,12 +139,13 @@ std::optional<Decision> wait_for_who_has_more(const Snapshot& s, const std::set<
 
 }  // namespace
 
-std::vector<std::string> peers_to_ask(const Snapshot& seen, const std::set<std::string>& names, Duration age_max) {
+std::vector<std::string> peers_to_ask(const Snapshot& seen, const std::set<std::string>& names, Duration age_max,
+                                      Instant asked_since) {
     std::vector<std::string> unknown;
     for (const std::string& name : names) {
         if (!seen.view || !seen.view->member(name)) continue;  // its key is gone: nobody to ask
         const PeerStatus* peer = answer_of(seen, name);
-        if (!peer || seen.now - peer->seen > age_max) unknown.push_back(name);
+        if (!peer || seen.now - peer->seen > age_max || peer->asked < asked_since) unknown.push_back(name);
     }
     return unknown;
 }
@@ -167,12 +174,16 @@ Succession who_could_succeed(const Snapshot& seen) {
     Succession result;
     if (!seen.view) return {false, {}, "etcd does not answer"};
     const Lsn reference = std::max(seen.view->status.optime, seen.server.position());
+    const auto why_not = [&](const Member& member, const PeerStatus* peer) {
+        std::string why = why_not_promotable(seen, member, peer, reference);
+        return why.empty() ? why_not_successor(seen, member.name, *peer) : why;
+    };
     Lsn best{};
     std::string reasons;
     for (const Member& member : seen.view->members) {
         if (member.name == seen.name) continue;
         const PeerStatus* peer = answer_of(seen, member.name);
-        const std::string why = why_not_promotable(seen, member, peer, reference);
+        const std::string why = why_not(member, peer);
         if (!why.empty()) {
             reasons += fmt::format("{}{} {}", reasons.empty() ? "" : "; ", member.name, why);
         } else if (!result.possible || peer->position > best) {
@@ -210,10 +221,15 @@ Decision decide_race(const Snapshot& s) {
         return stand_by(Reason::not_allowed_to_promote,
                         "not racing for the lock: I am tagged nostream, and have what the archive has", {},
                         Instant::max());
+    // A leader without etcd asks those whom the key `failsafe` names, and nobody else, before it goes on.
+    if (view.failsafe && !view.failsafe->empty() && !view.failsafe->contains(s.name))
+        return stand_by(Reason::not_allowed_to_promote,
+                        "not racing for the lock: the key failsafe does not name me, so the last leader may go on "
+                        "without asking me",
+                        {}, Instant::max());
     // What the others acknowledged may be nowhere else than on those that the key `sync` names.
-    if (s.settings.synchronous_mode != SynchronousMode::off && view.sync && !view.sync->leader.empty() &&
-        view.sync->leader != s.name && std::ranges::find(view.sync->members, s.name) == view.sync->members.end() &&
-        !chosen)
+    const bool forced = chosen && !request->is_switchover();  // by an operator who accepts what is lost
+    if (!forced && !is_rival(s, s.name))
         return stand_by(Reason::not_allowed_to_promote,
                         fmt::format("not racing for the lock: I am not a synchronous standby of {}", view.sync->leader),
                         {}, Instant::max());
@@ -223,7 +239,9 @@ Decision decide_race(const Snapshot& s) {
                         {}, Instant::max());
 
     const std::set<std::string> others = other_members(s);
-    if (auto names = peers_to_ask(s, others, answer_age_max); !names.empty())
+    // What the others said while the last leader could still acknowledge something is no vote.
+    const Instant votes_since = binding_sync(s) && takeover.allowed ? takeover.silent_since : Instant{};
+    if (auto names = peers_to_ask(s, others, answer_age_max, votes_since); !names.empty())
         return {ProbePeers{std::move(names)},
                 Reason::peers_unknown,
                 "no leader: asking the other members",
@@ -247,8 +265,12 @@ Decision decide_race(const Snapshot& s) {
                             {}, soon);
         if (!request->candidate.empty()) {
             const Member* member = view.member(request->candidate);
-            const std::string why =
-                member ? why_not_promotable(s, *member, answer_of(s, request->candidate), Lsn{}) : "is not a member";
+            const PeerStatus* peer = answer_of(s, request->candidate);
+            std::string why = member ? why_not_promotable(s, *member, peer, Lsn{}) : "is not a member";
+            if (why.empty() && request->is_switchover()) {
+                why = why_not_elected(s, request->candidate, peer->timeline, peer->position, votes_since);
+                if (!why.empty()) why = "cannot be elected: " + why;
+            }
             if (why.empty())
                 return stand_by(
                     Reason::not_the_healthiest,
@@ -282,6 +304,12 @@ Decision decide_race(const Snapshot& s) {
                 notes.push_back(fmt::format("Primary ({}) is still alive", name));
                 return not_the_healthiest(std::move(notes), soon);
             }
+    }
+    if (const std::string why =
+            forced ? "" : why_not_elected(s, s.name, s.server.timeline, s.server.position(), votes_since);
+        !why.empty()) {
+        notes.push_back("not racing for the lock: " + why);
+        return not_the_healthiest(std::move(notes), soon);
     }
     return {TakeLease{}, chosen ? Reason::manual_candidate : Reason::election_won,
             s.settings.standby_cluster ? "promoted self to a standby leader by acquiring session lock"

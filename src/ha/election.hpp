@@ -11,8 +11,9 @@ Decision decide_race(const Snapshot& seen);
 /// against.
 std::string why_not_promotable(const Snapshot& seen, const Member& member, const PeerStatus* peer, Lsn reference);
 
-/// The peers whose answer is missing or older than `age_max`.
-std::vector<std::string> peers_to_ask(const Snapshot& seen, const std::set<std::string>& names, Duration age_max);
+/// The peers whose answer is missing, older than `age_max`, or to a question from before `asked_since`.
+std::vector<std::string> peers_to_ask(const Snapshot& seen, const std::set<std::string>& names, Duration age_max,
+                                      Instant asked_since = {});
 
 /// Whether some other node could take over from a leader that is healthy or just gone; the text says which, or why
 /// none.

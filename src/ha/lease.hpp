@@ -45,16 +45,27 @@ class HeartbeatWatch {
     bool ever() const { return heartbeat_ != 0; }
     Instant changed_at() const { return changed_at_; }
 
+    /// This node has told a leader without etcd that it may go on (docs/decisions/0009-failsafe.md): it counts as a
+    /// sign of life. \param ttl  what that leader promised to stop within
+    void accepted_failsafe(Instant now, std::chrono::seconds ttl);
+    /// Until when this node must not lead because of that.
+    Instant bound_until(const StatusKey& status, const ClusterSettings& settings) const;
+    std::optional<Instant> accepted_at() const { return accepted_at_; }
+
   private:
     std::uint64_t heartbeat_ = 0;
     std::int64_t mod_revision_ = 0;
     Instant changed_at_{};
+    std::optional<Instant> accepted_at_;
+    std::chrono::seconds accepted_ttl_{0};
 };
 
 /// Whether the lease may be taken now, by the rule of the two proofs. Who is the best candidate is another question.
 struct Takeover {
     bool allowed = false;
     Instant allowed_at = Instant::max();  ///< when waiting alone will allow it; max: it will not
+    /// The last holder acknowledges nothing any more from here on, when that is known from waiting alone.
+    Instant silent_since{};
     std::string why;
 };
 Takeover may_take_lease(const ClusterView& view, const HeartbeatWatch& heartbeat, const std::string& self,

@@ -36,6 +36,7 @@ struct RunningOperation {
 /// Everything a decision may depend on. Whoever fills it does the looking; whoever decides does not look.
 struct Snapshot {
     Instant now{};
+    Instant looked_at{};  ///< nothing of what was seen is older
     WallTime wall_now{};  ///< for schedules only
     std::string name;     ///< this node
     Tags tags;
@@ -52,6 +53,7 @@ struct Snapshot {
     std::set<std::string> race_members;       ///< members of the last view that had a leader
 
     /// What this process remembers of its own past:
+    bool failsafe_active = false;   ///< the lease was last extended by the members, not by etcd
     bool releasing = false;         ///< the release of the lease is under way: it is not taken up again
     Instant yield_until{};          ///< after a release: others go first
     Instant leaderless_since{};     ///< when a look first found no leader, or a dead one

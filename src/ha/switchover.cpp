@@ -1,6 +1,7 @@
 #include "ha/switchover.hpp"
 
 #include "ha/election.hpp"
+#include "ha/sync_election.hpp"
 
 #include <fmt/format.h>
 
@@ -125,7 +126,10 @@ std::optional<Decision> decide_requested_failover(const Snapshot& seen) {
     for (const Member& member : seen.view->members)
         if (member.name != seen.name && (request.candidate.empty() || member.name == request.candidate))
             names.insert(member.name);
-    if (auto unknown = peers_to_ask(seen, names, 1s); !unknown.empty())
+    std::set<std::string> to_ask = names;  // and those whose votes a candidate will need
+    if (const SyncKey* sync = binding_sync(seen)) to_ask.insert(sync->members.begin(), sync->members.end());
+    to_ask.erase(seen.name);
+    if (auto unknown = peers_to_ask(seen, to_ask, 1s); !unknown.empty())
         return Decision{ProbePeers{std::move(unknown)}, Reason::peers_unknown,
                         fmt::format("{} requested: asking the candidates", what)};
 
@@ -135,7 +139,8 @@ std::optional<Decision> decide_requested_failover(const Snapshot& seen) {
     std::string best;
     for (const std::string& name : names) {
         const PeerStatus& peer = seen.peers.at(name);
-        const std::string why = why_not_promotable(seen, *seen.view->member(name), &peer, seen.server.position());
+        std::string why = why_not_promotable(seen, *seen.view->member(name), &peer, seen.server.position());
+        if (why.empty() && request.is_switchover()) why = why_not_successor(seen, name, peer);
         if (!why.empty()) {
             notes.push_back(fmt::format("Member {} {}", name, why));
         } else if (best.empty() || peer.tags.failover_priority > best_priority ||

@@ -30,14 +30,18 @@ const char* const state_query = R"(SELECT r.recovering,
  pg_catalog.current_setting('restore_command', true) <> '',
  pg_catalog.pg_conf_load_time(),
  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
-    pg_catalog.pg_get_userbyid(a.usesysid), a.application_name, pg_catalog.host(a.client_addr), s.state, s.sync_state,
+    s.pid, pg_catalog.pg_get_userbyid(a.usesysid), a.application_name, pg_catalog.host(a.client_addr), s.state, s.sync_state,
     s.sync_priority, s.sent_lsn, s.write_lsn, s.flush_lsn, s.replay_lsn))
   FROM pg_catalog.pg_stat_get_wal_senders() s, LATERAL pg_catalog.pg_stat_get_activity(s.pid) a),
  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
     p.slot_name, p.slot_type, p.active, d.datname, p.plugin, p.restart_lsn, p.confirmed_flush_lsn,
     p.xmin IS NOT NULL, p.wal_status, p.catalog_xmin::text::bigint, pg_catalog.to_jsonb(p)->'failover'))
   FROM pg_catalog.pg_get_replication_slots() p LEFT JOIN pg_catalog.pg_database d ON d.oid = p.datoid
-  WHERE NOT p.temporary)
+  WHERE NOT p.temporary),
+ pg_catalog.current_setting('synchronous_standby_names'),
+ pg_catalog.current_setting('synchronous_commit'),
+ CASE WHEN r.recovering THEN
+  (SELECT a.wait_event FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.backend_type = 'startup') END
 FROM pg_catalog.pg_is_in_recovery() r(recovering), pg_catalog.pg_stat_get_wal_receiver() w)";
 
 const char* const identity_query =
@@ -83,16 +87,17 @@ Result<json::array> rows_of(const Field& field, std::size_t columns) {
 
 ReplicationClient replication_client(const json::array& row) {
     ReplicationClient client;
-    client.usename = text(row[0]);
-    client.application_name = text(row[1]);
-    client.client_addr = text(row[2]);
-    client.state = text(row[3]);
-    client.sync_state = text(row[4]);
-    client.sync_priority = row[5].is_int64() ? static_cast<int>(row[5].get_int64()) : 0;
-    client.sent = lsn(row[6]);
-    client.written = lsn(row[7]);
-    client.flushed = lsn(row[8]);
-    client.replayed = lsn(row[9]);
+    client.pid = row[0].is_int64() ? static_cast<int>(row[0].get_int64()) : 0;
+    client.usename = text(row[1]);
+    client.application_name = text(row[2]);
+    client.client_addr = text(row[3]);
+    client.state = text(row[4]);
+    client.sync_state = text(row[5]);
+    client.sync_priority = row[6].is_int64() ? static_cast<int>(row[6].get_int64()) : 0;
+    client.sent = lsn(row[7]);
+    client.written = lsn(row[8]);
+    client.flushed = lsn(row[9]);
+    client.replayed = lsn(row[10]);
     return client;
 }
 
@@ -115,7 +120,7 @@ Slot slot(const json::array& row) {
 }  // namespace
 
 Result<StateAnswer> read_state(const SqlRows& rows) {
-    if (rows.size() != 1 || rows[0].size() != 15 || !rows[0][0])
+    if (rows.size() != 1 || rows[0].size() != 18 || !rows[0][0])
         return fail(Errc::invalid_input,
                     fmt::format("PostgreSQL answered the question for its state with {} rows", rows.size()));
     const auto& row = rows[0];
@@ -138,12 +143,18 @@ Result<StateAnswer> read_state(const SqlRows& rows) {
     if (state.in_recovery)
         state.replication_state = receiver == "streaming" ? receiver : has_archive ? "in archive recovery" : "";
     answer.conf_load_time = text(row[12]);
-    const auto clients = rows_of(row[13], 10);
+    const auto clients = rows_of(row[13], 11);
     if (!clients) return std::unexpected(clients.error());
     for (const json::value& client : *clients) state.replication.push_back(replication_client(client.get_array()));
     const auto slots = rows_of(row[14], 11);
     if (!slots) return std::unexpected(slots.error());
     for (const json::value& one : *slots) state.slots.push_back(slot(one.get_array()));
+    state.synchronous_standby_names = text(row[15]);
+    state.synchronous_commit = text(row[16]);
+    // Streaming is asked for when what is there has been read; without a source recovery waits and looks again.
+    const std::string startup = text(row[17]);
+    state.knows_its_wal_end = !state.in_recovery || state.received || startup == "RecoveryRetrieveRetryInterval" ||
+                              startup == "RecoveryWalStream";
     return answer;
 }
 

@@ -55,6 +55,10 @@ bool set(ClusterSettings& settings, const std::string& key, const std::string& v
         settings.primary_start_timeout = whole_seconds(value);
     else if (key == "check_timeline")
         settings.check_timeline = on_off(value);
+    else if (key == "synchronous")
+        settings.synchronous_mode = value == "quorum" ? SynchronousMode::quorum
+                                    : on_off(value)   ? SynchronousMode::on
+                                                      : SynchronousMode::off;
     else
         return false;
     return true;
@@ -124,6 +128,22 @@ void request(Stage& stage, const Words& words) {
     stage.request(std::move(wanted));
 }
 
+/// sync pg-a: pg-b pg-c quorum=1
+void sync(Stage& stage, const Words& words) {
+    SyncKey key;
+    key.leader = words[0].substr(0, words[0].find(':'));
+    stage.actor(key.leader);
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        if (words[i].find('=') == std::string::npos) {
+            stage.actor(words[i]);
+            key.members.push_back(words[i]);
+        } else {
+            key.quorum = static_cast<int>(number(key_value(words[i]).second, {{"", 1}}));
+        }
+    }
+    stage.write_sync(std::move(key));
+}
+
 /// from etcd: both ways; from another node: neither answers the other.
 void partition(Stage& stage, const std::string& name, const Words& places) {
     stage.actor(name);
@@ -139,7 +159,10 @@ void partition(Stage& stage, const std::string& name, const Words& places) {
 const char* commands_help() {
     return R"(cluster NAME=ROLE... [lease=NAME] [ttl=5] [loop_wait=1] [maximum_lag=1MB] [timeline=1] [position=0/5000000]
     roles: primary standby crashed-primary crashed-standby stopped-primary stopped-standby empty patroni-primary patroni-standby
-set KEY=VALUE...                      ttl loop_wait maximum_lag primary_start_timeout check_timeline
+set KEY=VALUE...                      ttl loop_wait maximum_lag primary_start_timeout check_timeline synchronous=on|quorum
+sync LEADER: [NAME...] [quorum=N]     what the key sync says
+failsafe NAME...                      whom the key failsafe names
+accept failsafe NAME                  this node has let the leader go on without etcd
 tag NAME TAG[=VALUE]...               nofailover failover_priority clonefrom replicatefrom nostream
 follow cluster HOST                   the cluster becomes a standby cluster of one that was copied from it
 stand alone                           … and no longer
@@ -206,6 +229,12 @@ void run_command(Stage& stage, const Words& words) {
     if (verb == "promote" && rest[0] == "remote") return stage.remote_promoted();
     if (rest.back() == "etcd" && verb == "wipe") return stage.wipe_etcd();
     if (rest.back() == "etcd" && (verb == "stop" || verb == "start")) return void(stage.etcd_answers = verb == "start");
+    if (verb == "sync") return sync(stage, rest);
+    if (verb == "failsafe") {
+        std::map<std::string, std::string> api_urls;
+        for (const std::string& name : rest) api_urls[name] = "http://" + stage.actor(name).machine.name + ":8008";
+        return stage.write_failsafe(std::move(api_urls));
+    }
     if (verb == "delete") return stage.delete_key(rest[0]);
     arguments(2);
     if (verb == "tag") return tag(stage, rest[0], {rest.begin() + 1, rest.end()});
@@ -217,6 +246,7 @@ void run_command(Stage& stage, const Words& words) {
     if (verb == "break" || verb == "repair") return void(stage.actor(rest[1]).starts_fail = verb == "break");
     if (verb == "hang" || verb == "unhang") return void(stage.actor(rest[1]).machine.hung = verb == "hang");
     if (verb == "start" && rest[0] == "agent") return stage.start_agent(rest[1]);
+    if (verb == "accept" && rest[0] == "failsafe") return stage.accept_failsafe(rest[1]);
     if (verb == "kill" && rest[0] == "postgres") return stage.kill_postgres(rest[1]);
     if (verb == "kill" && rest[0] == "agent") return stage.kill_agent(rest[1]);
     if (verb == "kill" && rest[0] == "host") return stage.kill_host(rest[1]);

@@ -2,6 +2,9 @@
 #include "ha/wal_source.hpp"
 #include "scenarios/stage.hpp"
 
+#include "ha/sync_election.hpp"
+#include "ha/sync_plan.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -179,6 +182,7 @@ void Stage::complete(const std::string& name, Actor& each, const ha::Action& act
 
 bool Stage::take_lease(const std::string& name, Actor& each) {
     if (!reaches_etcd(name)) return false;
+    if (ha::binding_sync(each.memory)) write_sync(ha::succeed(*etcd_.sync, name));
     const bool adopts = etcd_.leader && etcd_.leader->name == name;
     const std::int64_t epoch = adopts ? etcd_.leader->create_revision : 0;
     open_key(name, each);

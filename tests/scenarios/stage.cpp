@@ -329,10 +329,24 @@ ServerState Stage::observe(const Actor& each) const {
     return s;
 }
 
+void Stage::write_sync(SyncKey sync) {
+    sync.mod_revision = etcd_.sync_mod_revision = next_revision();
+    etcd_.sync = std::move(sync);
+}
+
+void Stage::write_failsafe(std::map<std::string, std::string> api_urls) {
+    etcd_.failsafe = std::move(api_urls);
+    etcd_.failsafe_mod_revision = next_revision();
+}
+
+void Stage::accept_failsafe(const std::string& name) {
+    actor(name).memory.heartbeat.accepted_failsafe(now_, settings.ttl);
+}
+
 PeerStatus Stage::ask(const std::string& from, const std::string& to) const {
     PeerStatus status;
     status.name = to;
-    status.seen = now_;
+    status.asked = status.seen = now_;
     const auto found = actors_.find(to);
     if (found == actors_.end() || !reaches(from, to) || !found->second.agent_runs || !serves(found->second))
         return status;

@@ -62,6 +62,10 @@ class Stage {
     void lag(const std::string& name, std::uint64_t bytes);
     void request(FailoverRequest request);
     void delete_key(const std::string& key);
+    void write_sync(SyncKey sync);
+    void write_failsafe(std::map<std::string, std::string> api_urls);
+    /// POST /failsafe by the leader.
+    void accept_failsafe(const std::string& name);
     void wipe_etcd();
     void promote_by_hand(const std::string& name);
     void restore_heartbeat(std::uint64_t heartbeat);

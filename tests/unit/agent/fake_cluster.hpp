@@ -82,7 +82,7 @@ class FakeServer final : public postgres::Server {
         if (source != nullptr) state.replication_state = "streaming";
         for (const auto& [other, server] : all_.by_name)
             if (as_primary && server->streaming_from() == this)
-                state.replication.push_back({"replicator", other, "127.0.0.1", "streaming", "async", 0, position,
+                state.replication.push_back({1, "replicator", other, "127.0.0.1", "streaming", "async", 0, position,
                                              position, position, position});
         co_return state;
     }

@@ -124,14 +124,28 @@ class BuildSnapshot {
         answer.timeline = timeline;
         answer.system_identifier = system_identifier;
         answer.tags = std::move(tags);
-        answer.seen = s.now;
+        answer.asked = answer.seen = s.now;
         s.peers[peer] = answer;
+        return *this;
+    }
+    /// pg-a leads or led with these standbys.
+    BuildSnapshot& synchronous(SynchronousMode mode, std::vector<std::string> members, int quorum = 0) {
+        s.settings.synchronous_mode = mode;
+        s.view->sync = SyncKey{"pg-a", std::move(members), quorum, 55};
+        return *this;
+    }
+    BuildSnapshot& streams_to(const std::string& peer, Lsn flushed = position) {
+        ReplicationClient client;
+        client.application_name = peer;
+        client.state = "streaming";
+        client.sent = client.written = client.flushed = client.replayed = flushed;
+        s.server.replication.push_back(client);
         return *this;
     }
     BuildSnapshot& asked_in_vain(const std::string& peer) {
         s.peers[peer] = PeerStatus{};
         s.peers[peer].name = peer;
-        s.peers[peer].seen = s.now;
+        s.peers[peer].asked = s.peers[peer].seen = s.now;
         return *this;
     }
     Member& member(const std::string& name) {

@@ -1,6 +1,7 @@
 #include "ha/lease.hpp"
 
 #include "build_snapshot.hpp"
+#include "ha/decide.hpp"
 
 #include <gtest/gtest.h>
 
@@ -147,6 +148,42 @@ TEST(takeover, of_a_key_nobody_here_has_seen_alive_waits_for_the_first_sight) {
 
 TEST(takeover, of_its_own_vanished_key_needs_no_wait) {
     EXPECT_TRUE(ask(primary().no_leader_key()).allowed);
+}
+
+// ---- failsafe mode
+
+TEST(failsafe, who_let_the_leader_go_on_waits_as_long_as_after_a_heartbeat) {
+    auto seen = standby().no_leader_key().at(20s).asked_in_vain("pg-a").asked("pg-c", BuildSnapshot::position);
+    seen.s.heartbeat.accepted_failsafe(seen.s.now, 5s);
+    auto later = [&](Duration time) {
+        auto s = seen.s;
+        s.now += time;
+        return may_take_lease(*s.view, s.heartbeat, s.name, s.settings, s.now);
+    };
+    EXPECT_FALSE(later(5199ms).allowed);
+    EXPECT_EQ(later(5199ms).allowed_at, seen.s.now + 5200ms);
+    EXPECT_TRUE(later(5200ms).allowed);
+    seen.s.heartbeat.accepted_failsafe(seen.s.now, 30s);
+    EXPECT_FALSE(later(30s).allowed) << "the caller's own ttl is longer than what is configured here";
+    seen.released();
+    EXPECT_TRUE(later(0s).allowed) << "it has stopped since";
+}
+
+TEST(failsafe, who_let_the_leader_go_on_does_not_take_up_a_key_that_it_was_given_without_knowing) {
+    auto seen = standby();
+    seen.s.view->leader->name = "pg-b";
+    EXPECT_TRUE(is<AdoptLease>(decide(seen)));
+    seen.s.heartbeat.accepted_failsafe(seen.s.now, 5s);
+    EXPECT_EQ(decide(seen).reason, Reason::waiting_for_race);
+    EXPECT_TRUE(is<AdoptLease>(decide(seen.at(5200ms))));
+}
+
+TEST(failsafe, who_is_not_asked_does_not_race) {
+    auto seen = standby().released().asked_in_vain("pg-a").asked("pg-c", BuildSnapshot::position);
+    seen.s.view->failsafe = {{"pg-a", ""}, {"pg-c", ""}};
+    EXPECT_EQ(decide(seen).reason, Reason::not_allowed_to_promote);
+    seen.s.view->failsafe->emplace("pg-b", "");
+    EXPECT_TRUE(is<TakeLease>(decide(seen)));
 }
 
 }  // namespace

@@ -22,8 +22,11 @@ Row primary() {
         "",
         "f",
         "2026-11-21 03:07:13.800243+00",
-        R"([["replicator", "b", "10.0.0.2", "streaming", "quorum", 1, "0/5", "0/4", "0/3", "0/2"], ["u", "c", null, "startup", "async", 0, null, null, null, null]])",
-        R"([["b", "physical", true, null, null, "0/3000060", null, true, "reserved", null, null], ["l", "logical", false, "app", "pgoutput", "0/1", "0/2", false, "lost", 731, true]])"};
+        R"([[41, "replicator", "b", "10.0.0.2", "streaming", "quorum", 1, "0/5", "0/4", "0/3", "0/2"], [42, "u", "c", null, "startup", "async", 0, null, null, null, null]])",
+        R"([["b", "physical", true, null, null, "0/3000060", null, true, "reserved", null, null], ["l", "logical", false, "app", "pgoutput", "0/1", "0/2", false, "lost", 731, true]])",
+        "ANY 1 (\"b\")",
+        "on",
+        std::nullopt};
 }
 
 Row standby() {
@@ -41,6 +44,9 @@ Row standby() {
             "t",
             "x",
             std::nullopt,
+            std::nullopt,
+            "",
+            "on",
             std::nullopt};
 }
 
@@ -54,6 +60,9 @@ TEST(state_query, a_primary_tells_its_position_standbys_and_slots) {
     EXPECT_EQ(state.replication_state, "");
     EXPECT_EQ(answer->conf_load_time, "2026-11-21 03:07:13.800243+00");
     ASSERT_EQ(state.replication.size(), 2U);
+    EXPECT_EQ(state.synchronous_standby_names, R"(ANY 1 ("b"))");
+    EXPECT_EQ(state.synchronous_commit, "on");
+    EXPECT_EQ(state.replication[0].pid, 41);
     EXPECT_EQ(state.replication[0].application_name, "b");
     EXPECT_EQ(state.replication[0].sync_state, "quorum");
     EXPECT_EQ(state.replication[0].sync_priority, 1);
@@ -87,6 +96,16 @@ TEST(state_query, a_standby_tells_what_it_received_and_from_where) {
     EXPECT_EQ(state.replication_state, "streaming");
     EXPECT_EQ(state.primary_conninfo, "host=a");
     EXPECT_EQ(state.primary_slot_name, "b");
+}
+
+TEST(state_query, a_standby_that_still_reads_its_own_wal_may_have_more_than_it_says) {
+    Row row = standby();
+    EXPECT_TRUE(read_state({row})->state.knows_its_wal_end) << "streaming begins where its own WAL ends";
+    row[3] = std::nullopt;
+    row[8] = std::nullopt;
+    EXPECT_FALSE(read_state({row})->state.knows_its_wal_end);
+    row[17] = "RecoveryRetrieveRetryInterval";
+    EXPECT_TRUE(read_state({row})->state.knows_its_wal_end) << "it waits for more to come";
 }
 
 TEST(state_query, without_a_receiver_a_standby_lives_on_its_archive_or_on_nothing) {
