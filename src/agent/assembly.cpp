@@ -47,6 +47,12 @@ http::ClientTls peer_tls(const config::AgentConfig& config) {
             .key_password = first(ctl.key_password, own.key_password)};
 }
 
+std::string authorization_of(const config::AgentConfig& config) {
+    const auto& [username, password] =
+        config.ctl.authentication.empty() ? config.restapi.authentication : config.ctl.authentication;
+    return username.empty() && password.empty() ? std::string{} : http::basic_authorization(username, password);
+}
+
 http::ServerTls server_tls(const config::AgentConfig& config) {
     const auto& rest = config.restapi;
     http::ServerTls tls{.certificate_file = rest.tls.certificate_file,
@@ -122,7 +128,7 @@ Assembly::Assembly(asio::any_io_executor executor, config::AgentConfig config, s
       environment_(std::move(environment)),
       clock_(executor),
       workers_(3),
-      peers_(clock_, peer_tls(config_)),
+      peers_(clock_, peer_tls(config_), authorization_of(config_)),
       scripts_(executor, clock_, config_),
       server_(executor, clock_, workers_, config_),
       fences_(executor, clock_, workers_, config_) {}
@@ -223,7 +229,7 @@ void Assembly::reload() {
     }
     const auto fresh = std::make_shared<const config::AgentConfig>(std::move(*read));
     if (const auto logging = log::configure(fresh->log); !logging) log::error("log: {}", logging.error().line());
-    peers_.reload(peer_tls(*fresh));
+    peers_.reload(peer_tls(*fresh), authorization_of(*fresh));
     scripts_.use(*fresh);
     if (const auto etcd = store_->reload(gateway_options(*fresh)); !etcd) log::error("etcd: {}", etcd.error().line());
     if (listener_)

@@ -4,6 +4,7 @@
 #include "log/log.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace pgkeel::agent {
 
@@ -106,6 +107,13 @@ void LeaseKeeper::arm() {
     });
 }
 
+void LeaseKeeper::extend(std::int64_t epoch, Instant sent) {
+    if (!held_ || held_->epoch != epoch || sent <= held_->renewed_at || clock_.now() >= held_->deadline()) return;
+    held_->renewed_at = sent;
+    if (callbacks_.on_renewed) callbacks_.on_renewed(*held_);
+    arm();
+}
+
 void LeaseKeeper::lose(const std::string& why) {
     ++generation_;
     held_.reset();
@@ -124,7 +132,10 @@ void LeaseKeeper::took(std::int64_t epoch, StatusKey status, Instant sent) {
     hold(epoch, status, epoch, sent);
 }
 
-Task<Result<bool>> LeaseKeeper::take(ClusterView seen) {
+Task<Result<bool>> LeaseKeeper::take(ClusterView seen, std::optional<SyncKey> sync) {
+    taking_ = true;
+    const auto ended = [](bool* taking) { *taking = false; };
+    const std::unique_ptr<bool, decltype(ended)> end(&taking_, ended);
     const auto lease = co_await ensure_lease();
     if (!lease) co_return std::unexpected(lease.error());
     heartbeat_ = std::max(heartbeat_, seen.status.heartbeat);
@@ -138,7 +149,8 @@ Task<Result<bool>> LeaseKeeper::take(ClusterView seen) {
     StatusKey status = next_status();
     status.optime = std::max(status.optime, seen.status.optime);
     const Instant sent = clock_.now();
-    const auto result = co_await store_.commit(cluster::take_lease(keys_, seen, name_, *lease, status), try_until());
+    const auto result =
+        co_await store_.commit(cluster::take_lease(keys_, seen, name_, *lease, status, sync), try_until());
     if (result) {
         if (!result->succeeded) co_return false;
         ++generation_;

@@ -45,14 +45,19 @@ class LeaseKeeper {
         if (lease_ == gone) lease_ = 0;
     }
 
-    /// Races for the key as `seen` shows it. False: somebody else was faster, or something has changed since.
-    Task<Result<bool>> take(ClusterView seen);
+    /// Races for the key as `seen` shows it, and writes the key `sync` with it. False: somebody else was faster, or
+    /// something has changed since.
+    Task<Result<bool>> take(ClusterView seen, std::optional<SyncKey> sync);
+    /// A request for the key is under way: who holds it in a moment is not known.
+    bool taking() const { return taking_; }
     /// Takes up the key that names this node already. False: it does not any more.
     Task<Result<bool>> adopt(ClusterView seen);
     /// Notes a lease that another transaction has put (bootstrap), sent at `sent`.
     void took(std::int64_t epoch, StatusKey status, Instant sent);
     /// Gives the key up, with the mark that this node's server takes no writes. The caller vouches for that.
     Task<Result<>> release(Lsn optime);
+    /// Everybody who could take the lease has agreed, after `sent`, to wait for as long as a renewal makes them wait.
+    void extend(std::int64_t epoch, Instant sent);
     /// Stops renewing and forgets the lease without telling etcd: its end is for others to see.
     void abandon();
 
@@ -78,6 +83,7 @@ class LeaseKeeper {
     std::uint64_t heartbeat_ = 0;
     etcd::Revision status_mod_revision_ = 0;  ///< of the status this node wrote last, as far as it knows
     bool releasing_ = false;
+    bool taking_ = false;
     etcd::LeaseId lease_ = 0;
     std::chrono::seconds lease_ttl_{0};
     Instant next_renewal_{};

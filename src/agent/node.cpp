@@ -6,6 +6,7 @@
 #include "ha/election.hpp"
 #include "ha/slots.hpp"
 #include "ha/switchover.hpp"
+#include "ha/sync_election.hpp"
 #include "log/log.hpp"
 
 #include <boost/json/parse.hpp>
@@ -65,6 +66,10 @@ Node::Node(Outside outside, cluster::Keys keys, Identity identity, std::string i
                },
                [this](const ha::HeldLease& lease) { out_.fences.renewed(lease); },
                [this] { out_.fences.disarm(Fences::Disarmed::no_writes); }}),
+      sync_({out_.executor, out_.clock, out_.store, out_.server, keys_, keeper_, [this] { wake_.set(); }},
+            identity_.name),
+      failsafe_({out_.executor, out_.clock, out_.store, out_.peers, keys_, keeper_, [this] { wake_.set(); }},
+                identity_.name),
       dynamic_config_(std::move(initial_config_json)) {
     seen_.name = identity_.name;
     seen_.tags = identity_.tags;
@@ -79,15 +84,18 @@ Node::~Node() = default;
 Task<Result<>> Node::run() {
     out_.server.on_exit([this] { wake_.set(); });
     spawn(out_.executor, "lease keeper", keeper_.run());
+    spawn(out_.executor, "failsafe", failsafe_.run());
     spawn(out_.executor, "watch", watch_forever());
     while (!finished_) {
         co_await cycle();
         if (finished_ || fatal_) break;
         const Instant now = out_.clock.now();
         const Instant tick = last_cycle_ + seen_.settings.loop_wait;
-        co_await wake_.wait(out_.clock, std::max(now + 20ms, std::min({tick, look_again_, schedule_wakes_at_})));
+        co_await wake_.wait(
+            out_.clock, std::max(now + 20ms, std::min({tick, look_again_, schedule_wakes_at_, sync_.look_again()})));
     }
     keeper_.stop();
+    failsafe_.stop();
     if (fatal_) co_return std::unexpected(*fatal_);
     co_return Result<>{};
 }
@@ -117,6 +125,7 @@ Task<> Node::cycle() {
         seen_.now = out_.clock.now();
         seen_.wall_now = out_.clock.wall_now();
         seen_.lease = keeper_.held();
+        seen_.failsafe_active = failsafe_.extends_lease();
         seen_.releasing = keeper_.releasing();
         seen_.unfit_to_lead = out_.fences.unfit();
         if (!seen_.lease || seen_.server.is_primary()) seen_.start_as_primary_failed = false;
@@ -129,6 +138,8 @@ Task<> Node::cycle() {
             break;
         }
     }
+    sync_.consider(seen_);
+    failsafe_.consider(seen_, identity_.conn_url, identity_.api_url, status_to_publish().slots);
     if (seen_.view) {
         co_await keep_slots();
         co_await publish_member();
@@ -136,6 +147,7 @@ Task<> Node::cycle() {
 }
 
 Task<> Node::look() {
+    seen_.looked_at = out_.clock.now();
     std::vector<Task<>> both;
     both.push_back(read_view());
     both.push_back(observe_server());
@@ -158,6 +170,9 @@ Task<> Node::read_view() {
     // who was restarting then may be the chosen candidate now.
     const std::int64_t epoch = seen_.view->leader ? seen_.view->leader->create_revision : 0;
     if (std::exchange(peers_epoch_, epoch) != epoch) seen_.peers.clear();
+    known_members_ = seen_.view->members;
+    known_sync_ = seen_.view->sync;
+    known_leader_ = seen_.view->leader ? seen_.view->leader->name : seen_.view->status.holder;
     watch_from_ = range->revision + 1;
     store_last_seen_ = out_.clock.wall_now();
     const bool led =
@@ -219,9 +234,6 @@ Task<> Node::use_dynamic_config() {
         for (const std::string& warning : warnings) log::warning("{}", warning);
         for (const std::string& key : config::misspelt_dynamic_keys(parse_object(dynamic_config_)))
             log::warning("{}", key);
-        if (seen_.settings.synchronous_mode != SynchronousMode::off)
-            log::error(
-                "synchronous_mode is on and not supported yet: commits of a primary of ours wait for no standby");
         keeper_.use(seen_.settings);
         out_.fences.use(seen_.settings);
     }
@@ -265,7 +277,9 @@ Task<bool> Node::apply(const ha::Decision& decision) {
     if (std::holds_alternative<ha::TakeLease>(action) || std::holds_alternative<ha::AdoptLease>(action)) {
         const bool take = std::holds_alternative<ha::TakeLease>(action);
         note_unfenced(take);
-        const auto ours = take ? co_await keeper_.take(*seen_.view) : co_await keeper_.adopt(*seen_.view);
+        std::optional<SyncKey> sync;
+        if (ha::binding_sync(seen_)) sync = ha::succeed(*seen_.view->sync, identity_.name);
+        const auto ours = take ? co_await keeper_.take(*seen_.view, sync) : co_await keeper_.adopt(*seen_.view);
         if (ours && *ours) {
             took_over();
             co_await keep_fences();
@@ -411,7 +425,9 @@ Task<> Node::ask_peers(std::vector<std::string> names) {
 }
 
 Task<> Node::ask_peer(Member member, Deadline deadline) {
+    const Instant asked = out_.clock.now();
     PeerStatus answer = co_await out_.peers.probe(member, deadline);
+    answer.asked = asked;
     answer.seen = out_.clock.now();
     seen_.peers[member.name] = std::move(answer);
 }

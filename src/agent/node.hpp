@@ -1,8 +1,10 @@
 #pragma once
+#include "agent/failsafe.hpp"
 #include "agent/fences.hpp"
 #include "agent/flight_recorder.hpp"
 #include "agent/lease_keeper.hpp"
 #include "agent/scripts.hpp"
+#include "agent/sync_keeper.hpp"
 #include "async/clock.hpp"
 #include "async/event.hpp"
 #include "cluster/keys.hpp"
@@ -71,6 +73,8 @@ class Node {
     const Identity& identity() const { return identity_; }
     bool holds_lease() const;
     bool watchdog_failed() const { return out_.fences.watchdog_failed(); }
+    /// False: this primary may show its clients what is not on its synchronous standbys yet.
+    bool is_open() const { return seen_.settings.synchronous_mode == SynchronousMode::off || sync_.is_open(); }
     /// When this leader must have stopped unless it renews its lease; nothing while it does not hold it.
     std::optional<Instant> lease_deadline() const {
         return keeper_.held() ? std::optional(keeper_.held()->deadline()) : std::nullopt;
@@ -87,11 +91,18 @@ class Node {
     const std::string& dynamic_config() const { return dynamic_config_; }
     const cluster::Keys& keys() const { return keys_; }
 
-    // What the REST API asks for.
     struct RestartOutcome {
         int status = 200;  ///< of HTTP
         std::string text;
     };
+    /// This leader goes on without etcd, or has let another do so.
+    bool failsafe_is_active() const { return failsafe_.is_active(seen_); }
+    /// The members as etcd had them last: it may be gone.
+    const std::vector<Member>& known_members() const { return known_members_; }
+
+    // What the REST API asks for.
+    /// POST /failsafe by a leader without etcd.
+    RestartOutcome accept_failsafe(const cluster::FailsafeCall& call);
     Task<RestartOutcome> restart(RestartRequest request);
     bool cancel_scheduled_restart();
     void schedule_restart(RestartRequest request);
@@ -162,6 +173,9 @@ class Node {
     Task<> demote(ha::Demote how);
     Task<> release_when_received(Lsn shutdown_position, std::string candidate);
     Task<> follow(std::string source);
+    Task<> advance_slots(std::map<std::string, Lsn> slots);
+    /// A synchronous standby that is about to go away: others should take its place before.
+    Task<> leave_sync_duty();
     Task<> reinitialize_from(std::string source);
     Task<> restart_server(Duration timeout);
     Task<> copy_slots(std::vector<ha::SlotChanges::Logical> wanted);
@@ -178,6 +192,8 @@ class Node {
     cluster::Keys keys_;
     Identity identity_;
     LeaseKeeper keeper_;
+    SyncKeeper sync_;
+    Failsafe failsafe_;
     FlightRecorder recorder_;
     ha::Snapshot seen_;
     Event wake_;
@@ -196,11 +212,15 @@ class Node {
     std::shared_ptr<Event>
         restart_done_;  ///< set when the running restart has ended; shared with the request that waits
     bool reinit_from_leader_ = false;
-    bool checkpoint_pending_ = false;           ///< promoted, and not checkpointed yet
-    std::optional<Role> called_role_;           ///< the role the callbacks were last told
-    bool demoted_ = false;                      ///< crashed as a leader and could not be started
-    std::string operation_state_;               ///< the member state while an operation runs
-    bool operation_ended_ = false;              ///< since the last look
+    bool leaving_sync_duty_ = false;   ///< the member key says nosync meanwhile
+    bool checkpoint_pending_ = false;  ///< promoted, and not checkpointed yet
+    std::optional<Role> called_role_;  ///< the role the callbacks were last told
+    bool demoted_ = false;             ///< crashed as a leader and could not be started
+    std::string operation_state_;      ///< the member state while an operation runs
+    bool operation_ended_ = false;     ///< since the last look
+    std::vector<Member> known_members_;
+    std::string known_leader_;  ///< as etcd had it last
+    std::optional<SyncKey> known_sync_;
     std::int64_t peers_epoch_ = 0;              ///< of the leader key (0: there is none) when `seen_.peers` were asked
     std::vector<std::string> unfenced_;         ///< see StatusKey::unfenced
     std::map<std::string, std::string> hosts_;  ///< by member: where it was seen last

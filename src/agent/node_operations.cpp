@@ -237,6 +237,11 @@ Task<> Node::start_server(bool as_primary, std::string follow) {
     }
     operation_state_ = "starting";
     const Duration timeout = std::max<Duration>(seen_.settings.primary_start_timeout, 10s);
+    if (const auto prepared = co_await sync_.prepare(known_sync_, seen_.settings); !prepared) {
+        log::error("not starting as the primary yet: {}", prepared.error().line());
+        seen_.retry_start_at = out_.clock.now() + 500ms;
+        co_return;
+    }
     auto up = co_await arm_fences(0);
     if (up)
         up = co_await out_.server.start(
@@ -377,6 +382,13 @@ Task<> Node::promote() {
         co_await keeper_.release({});
         co_return;
     }
+    // A primary that acknowledges its first commit before the right standbys have it may lose it.
+    const auto prepared = co_await sync_.prepare(known_sync_, seen_.settings);
+    if (!prepared) {
+        log::error("not promoting: {}", prepared.error().line());
+        co_await keeper_.release({});
+        co_return;
+    }
     if (!keeper_.held() || out_.clock.now() >= keeper_.held()->demote_at()) {
         log::warning("lost leader before promote");
         co_return;
@@ -489,8 +501,9 @@ Task<> Node::shut_down_server() {
     if (seen_.settings.pause) {
         log::info("PAUSE: leaving PostgreSQL as it is");
     } else if (seen_.server.postmaster != Postmaster::absent) {
-        operation_state_ = "stopping";
         const bool led = keeper_.held().has_value();
+        if (!led) co_await leave_sync_duty();
+        operation_state_ = "stopping";
         postgres::StopOptions options{
             .mode = postgres::StopMode::fast, .checkpoint_first = led, .timeout = 3600s, .on_shut_down = {}};
         if (led && seen_.view)
@@ -524,6 +537,7 @@ Task<> Node::restart_server(Duration timeout) {
     operation_state_ = "restarting";
     restart_result_ = {503, "restart failed"};
     if (seen_.server.running()) {
+        if (!as_primary) co_await leave_sync_duty();
         // primary_start_timeout, from which the time comes, may be 0, and says nothing of a stop that was asked for.
         const auto stopped = co_await out_.server.stop({.mode = postgres::StopMode::fast,
                                                         .checkpoint_first = true,
@@ -554,6 +568,7 @@ Task<> Node::restart_server(Duration timeout) {
         co_return;
     }
     if (!as_primary) seen_.following = source || follow == ha::archive_source ? follow : std::string{};
+    leaving_sync_duty_ = false;
     tell_role(Callback::on_restart);
     restart_result_ = {200, "restarted successfully"};
 }

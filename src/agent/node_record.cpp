@@ -61,7 +61,9 @@ std::string Node::member_json() const {
     member["role"] = to_string(role());
     member["version"] = identity_.version;
     member["pgkeel"] = version();
-    if (!identity_.published_tags.empty()) member["tags"] = identity_.published_tags;
+    json::object tags = identity_.published_tags;
+    if (leaving_sync_duty_) tags["nosync"] = true;
+    if (!tags.empty()) member["tags"] = std::move(tags);
     const bool promoting = seen_.operation && seen_.operation->kind == ha::Operation::promote;
     if (server.accepts_connections &&
         (!seen_.operation || promoting || seen_.operation->kind == ha::Operation::follow)) {

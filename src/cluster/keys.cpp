@@ -261,7 +261,17 @@ ClusterView parse_view(const Keys& keys, const std::vector<etcd::KeyValue>& valu
             const FailoverRequest request = read_failover(value, &problem);
             if (!request.leader.empty() || !request.candidate.empty()) view.failover = request;
             if (!problem.empty()) complain(key, problem);
+        } else if (key == keys.failsafe()) {
+            view.failsafe_mod_revision = value.mod_revision;
+            if (const auto in = read_object(value.value)) {
+                view.failsafe.emplace();
+                for (const auto& [name, url] : *in)
+                    if (url.is_string()) (*view.failsafe)[std::string(name)] = text_of(*in, name);
+            } else {
+                complain(key, "it is not a JSON object");
+            }
         } else if (key == keys.sync()) {
+            view.sync_mod_revision = value.mod_revision;
             view.sync = read_sync(value);
             if (!view.sync)
                 complain(key, "it is not a JSON object; nobody can be elected until the leader writes it again");
@@ -350,6 +360,12 @@ std::string write_failover(const FailoverRequest& request) {
     if (!request.leader.empty()) out["leader"] = request.leader;
     if (!request.candidate.empty()) out["member"] = request.candidate;
     if (!request.scheduled_at.empty()) out["scheduled_at"] = request.scheduled_at;
+    return json::serialize(out);
+}
+
+std::string write_failsafe(const std::map<std::string, std::string>& api_urls) {
+    json::object out;
+    for (const auto& [name, url] : api_urls) out[name] = url;
     return json::serialize(out);
 }
 

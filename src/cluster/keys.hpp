@@ -19,6 +19,7 @@ struct Keys {
     std::string member(const std::string& name) const { return members() + name; }
     std::string failover() const { return prefix + "failover"; }
     std::string sync() const { return prefix + "sync"; }
+    std::string failsafe() const { return prefix + "failsafe"; }
     std::string history() const { return prefix + "history"; }
     /// Where Patroni before 2.1 kept the leader's position.
     std::string legacy_optime() const { return prefix + "optime/leader"; }
@@ -64,6 +65,7 @@ std::string write_status(const StatusKey& status);
 std::string write_history(const std::vector<HistoryEntry>& history);
 /// An empty request writes {}, which is how the key is cleared.
 std::string write_failover(const FailoverRequest& request);
+std::string write_failsafe(const std::map<std::string, std::string>& api_urls);
 /// Without a leader it writes Patroni's "nobody is synchronous".
 std::string write_sync(const SyncKey& sync);
 

@@ -29,6 +29,9 @@ PeerStatus parse_peer_status(const std::string& name, std::string_view body) {
     status.position =
         location ? location : std::max(lsn_of(*xlog, "received_location"), lsn_of(*xlog, "replayed_location"));
 
+    if (const boost::json::object* ours = object_of(in, "pgkeel"))
+        status.position_known = !ours->contains("position_known") || truth_of(*ours, "position_known");
+
     // Somebody else may have got the address since: its word does not count for this member.
     const boost::json::object* about = object_of(in, "patroni");
     const std::string own_name = about != nullptr ? text_of(*about, "name") : std::string{};

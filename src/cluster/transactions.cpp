@@ -27,6 +27,7 @@ std::vector<Compare> unchanged_since(const Keys& keys, const ClusterView& seen) 
         Compare::unchanged(keys.status(), seen.status.mod_revision),
         Compare::unchanged(keys.history(), seen.history_mod_revision),
         Compare::unchanged(keys.sync(), seen.sync ? seen.sync->mod_revision : 0),
+        Compare::unchanged(keys.failsafe(), seen.failsafe_mod_revision),
     };
 }
 
@@ -37,10 +38,12 @@ Transaction drop_stale_lease(const Keys& keys, const ClusterView& seen) {
 }
 
 Transaction take_lease(const Keys& keys, const ClusterView& seen, const std::string& name, etcd::LeaseId lease,
-                       const StatusKey& next) {
-    return {unchanged_since(keys, seen),
-            {Operation::put(keys.leader(), name, lease), Operation::put(keys.status(), write_status(next))},
-            read_both(keys)};
+                       const StatusKey& next, const std::optional<SyncKey>& sync) {
+    Transaction take{unchanged_since(keys, seen),
+                     {Operation::put(keys.leader(), name, lease), Operation::put(keys.status(), write_status(next))},
+                     read_both(keys)};
+    if (sync) take.success.push_back(Operation::put(keys.sync(), write_sync(*sync)));
+    return take;
 }
 
 Transaction renew_lease(const Keys& keys, const std::string& name, etcd::LeaseId lease, etcd::Revision epoch,
@@ -67,6 +70,14 @@ Transaction release_lease(const Keys& keys, const std::string& name, etcd::Revis
     return {{Compare::holds(keys.leader(), name), created_at(keys.leader(), epoch)},
             {Operation::remove(keys.leader()), Operation::put(keys.status(), write_status(next))},
             read_both(keys)};
+}
+
+Transaction write_as_leader(const Keys& keys, const std::string& name, etcd::Revision epoch, const std::string& key,
+                            const std::string& value, etcd::Revision mod_revision) {
+    return {
+        {Compare::holds(keys.leader(), name), created_at(keys.leader(), epoch), Compare::unchanged(key, mod_revision)},
+        {value.empty() ? Operation::remove(key) : Operation::put(key, value)},
+        {Operation::read(key)}};
 }
 
 Transaction claim_initialize(const Keys& keys, const std::string& id, etcd::LeaseId lease) {

@@ -14,8 +14,9 @@ namespace pgkeel::cluster {
 /// The leader key is free, or its holder's time is over by our own clock: take it.
 /// Loses when the leader key, its status, the sync set or the history is not what `seen` says any more.
 /// With a stale key in `seen` the new holder inherits the key's create_revision: see drop_stale_lease.
+/// \param sync  what the key `sync` becomes by it (ha::succeed); nothing: it stays
 etcd::Transaction take_lease(const Keys& keys, const ClusterView& seen, const std::string& name, etcd::LeaseId lease,
-                             const StatusKey& next);
+                             const StatusKey& next, const std::optional<SyncKey>& sync = {});
 
 /// The first half of taking a *stale* key so that the epoch grows: a put onto it would keep its create_revision, and
 /// etcd refuses to delete and put one key in one transaction. Afterwards: take_lease with the same view, its `leader`
@@ -37,6 +38,11 @@ etcd::Transaction move_lease(const Keys& keys, const std::string& name, etcd::Re
 
 /// We led, and our server has stopped. `next.released_epoch` tells candidates that they need not wait.
 etcd::Transaction release_lease(const Keys& keys, const std::string& name, etcd::Revision epoch, const StatusKey& next);
+
+/// We lead: writes a key that only the leader writes, if nobody has since it was at `mod_revision` (0: it is absent).
+/// An empty value removes it. The losing branch reads what it lost against.
+etcd::Transaction write_as_leader(const Keys& keys, const std::string& name, etcd::Revision epoch,
+                                  const std::string& key, const std::string& value, etcd::Revision mod_revision);
 
 /// A cluster without data: the right to create it. `id` is unlike any other attempt's, so that a lost answer can be
 /// read back. The claim ends with `lease`, so that a node that dies over its bootstrap does not block the others.

@@ -38,6 +38,7 @@ Task<Parameters> LocalServer::parameters_for(Role role, std::optional<Source> so
         if (auto control = co_await read_control_data(programs_, clock_.now() + std::chrono::seconds(5)); control)
             input.control = std::move(*control);
     if (feedback_forced_) input.overrides["hot_standby_feedback"] = "on";
+    add_synchronous_standbys(role, input.overrides);
     Parameters parameters = effective_parameters(input);
     if (role != Role::primary && !source_known_ && !input.source && last_.accepts_connections) {
         // An adopted standby keeps streaming from where it does until somebody says otherwise.
@@ -55,9 +56,7 @@ Task<Result<bool>> LocalServer::write_configuration(Role role, Parameters parame
     std::string passwords;
     if (source && !source->host.empty() && !replication.password.empty())
         passwords = pgpass_text({{source->host, source->port}}, {replication});
-    ++writing_;
-    const auto wrote = [](int* writing) { --*writing; };
-    const std::unique_ptr<int, decltype(wrote)> end(&writing_, wrote);
+    const Counted writing(writing_);
     auto written = co_await workers_.run(
         [this, role, parameters, passwords, dynamic = dynamic_]() -> Result<ConfigurationFiles::Written> {
             if (!passwords.empty())
@@ -73,6 +72,14 @@ Task<Result<bool>> LocalServer::write_configuration(Role role, Parameters parame
 
 /// Writes for the server as it runs now; true: something changed.
 Task<Result<bool>> LocalServer::rewrite_running() {
+    // One at a time: of two, the one that was read first could be written last.
+    while (rewriting_) co_await rewritten_.wait();
+    rewriting_ = true;
+    const auto done = [](LocalServer* self) {
+        self->rewriting_ = false;
+        self->rewritten_.set();
+    };
+    const std::unique_ptr<LocalServer, decltype(done)> end(this, done);
     const Role role = role_of(!last_.in_recovery, source_);
     auto parameters = co_await parameters_for(role, source_);
     if (role == Role::primary) {

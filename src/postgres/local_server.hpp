@@ -15,8 +15,8 @@
 namespace pgkeel::postgres {
 
 /// The PostgreSQL server of this node. It outlives this object: a new one adopts it. The sources: local_server.cpp sees
-/// and says, local_configuration.cpp writes, local_start.cpp, local_stop.cpp, local_promote.cpp, local_slots.cpp and
-/// local_data.cpp do what they are called.
+/// and says, local_configuration.cpp writes, local_sync.cpp sets synchronous standbys, local_start.cpp, local_stop.cpp,
+/// local_promote.cpp, local_slots.cpp and local_data.cpp do what they are called.
 class LocalServer final : public Server {
   public:
     /// `clock`, `workers` and `agent` outlive it.
@@ -42,6 +42,10 @@ class LocalServer final : public Server {
     Task<Result<>> recover_single_user() override;
 
     Task<Result<>> apply_configuration(std::string dynamic_config_json, bool force_reload) override;
+    Task<Result<>> set_synchronous_standbys(std::optional<SyncRule> rule) override;
+    Task<Result<Lsn>> write_mark() override;
+    Task<Result<>> commit_barrier(Duration timeout) override;
+    Task<Result<>> end_wal_sender(int pid) override;
     Task<Result<>> create_slot(std::string name) override;
     Task<Result<>> drop_slot(std::string name) override;
     Task<Result<>> advance_slot(std::string name, std::string database, Lsn to) override;
@@ -82,6 +86,14 @@ class LocalServer final : public Server {
     Task<Result<bool>> rewrite_running();
     Task<> rewrite_when_known();
 
+    // local_sync.cpp
+    void add_synchronous_standbys(Role role, ParameterMap& overrides) const;
+    struct Probe;
+    Task<Result<>> give_names(std::optional<SyncRule> rule);
+    Task<Result<>> set_first_standbys(SyncRule rule);
+    Task<bool> checkpointer_is_idle(Deadline deadline);
+    Task<Result<>> wait_until_shown(std::string value, Deadline deadline);
+
     // local_start.cpp
     Task<Result<>> launch_postmaster(const Parameters& parameters, Deadline deadline);
     Task<Result<>> wait_until_open(pid_t postmaster, bool needs_end_of_recovery, Deadline deadline);
@@ -108,6 +120,13 @@ class LocalServer final : public Server {
     std::shared_ptr<Cancel> cancel_;
     int writing_ = 0;  ///< configuration files are being written
 
+    std::optional<std::string> synchronous_standbys_;  ///< nothing: the configuration's own
+    bool synchronous_standbys_known_ = false;          ///< false after adopting a primary: then its own are kept
+    bool standbys_proven_ = false;                     ///< it was seen that commits wait for them
+    int steered_ = 0;                                  ///< a start or a stop is under way
+    bool rewriting_ = false;                           ///< from reading what is to be written to having written it
+    Event rewritten_;
+
     json::object dynamic_;
     bool has_dynamic_ = false;
     Parameters parameters_;            ///< as last written
@@ -122,6 +141,18 @@ class LocalServer final : public Server {
     ServerState last_;  ///< as last answered
     json::object pending_restart_;
     Abilities abilities_;
+};
+
+/// One more while it lives.
+class Counted {
+  public:
+    explicit Counted(int& count) : count_(count) { ++count_; }
+    ~Counted() { --count_; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+  private:
+    int& count_;
 };
 
 /// Whose files PostgreSQL's are: nobody else's, unless we are root. Then the owner of the data directory, or user

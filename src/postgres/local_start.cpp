@@ -85,6 +85,7 @@ std::unexpected<Error> no_longer_allowed(const std::string& directory) {
 }  // namespace
 
 Task<Result<>> LocalServer::start(StartOptions options) {
+    const Counted steering(steered_);
     const Deadline deadline = clock_.now() + options.timeout;
     const std::string directory = agent_.postgresql.data_dir;
     const auto found = co_await find_server();
@@ -95,6 +96,10 @@ Task<Result<>> LocalServer::start(StartOptions options) {
 
     source_ = options.source;
     source_known_ = true;
+    if (!options.as_primary) {
+        synchronous_standbys_.reset();
+        synchronous_standbys_known_ = true;
+    }
     const Role role = role_of(options.as_primary, options.source);
     auto prepared = co_await workers_.run([this, directory]() -> Result<> {
         if (auto done = remove_stale_pid_file(directory); !done) return done;
@@ -125,6 +130,7 @@ Task<Result<>> LocalServer::start(StartOptions options) {
     });
     observer_.disconnect();
     if (options.allowed && !options.allowed()) co_return no_longer_allowed(directory);
+    standbys_proven_ = options.as_primary && synchronous_standbys_ && !synchronous_standbys_->empty();
     auto started = co_await launch_postmaster(parameters, deadline);
     if (!started) co_return started;
     // Whoever killed the server meanwhile may have come too early to find it.

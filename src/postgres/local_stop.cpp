@@ -22,6 +22,7 @@ bool is_down(ControlState state) {
 }  // namespace
 
 Task<Result<Lsn>> LocalServer::stop(StopOptions options) {
+    const Counted steering(steered_);
     const Deadline deadline = clock_.now() + options.timeout;
     const auto found = co_await find_server();
     if (found.state == Postmaster::remains) {

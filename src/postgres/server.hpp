@@ -4,6 +4,7 @@
 #include "base/cluster_view.hpp"
 #include "base/result.hpp"
 #include "base/server_state.hpp"
+#include "base/sync_rule.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -106,6 +107,17 @@ class Server {
 
     /// Writes the configuration files for the dynamic configuration given and reloads a running server.
     virtual Task<Result<>> apply_configuration(std::string dynamic_config_json, bool force_reload) = 0;
+    /// Whom commits wait for; nothing: what the configuration says. A running server is reloaded, and it comes back
+    /// when new sessions see the value: then no process is left that has not been told, though one may not have
+    /// listened yet. A server that is down starts with it, if it starts as a primary.
+    virtual Task<Result<>> set_synchronous_standbys(std::optional<SyncRule> rule) = 0;
+    /// Writes something into the WAL of a primary and flushes it here, without waiting for a standby. Returns a
+    /// position in it: a standby that has flushed that far heard from its wal sender after this call.
+    virtual Task<Result<Lsn>> write_mark() = 0;
+    /// Commits something that waits for standbys as any commit does. Errors also: timed_out — they did not answer.
+    virtual Task<Result<>> commit_barrier(Duration timeout) = 0;
+    /// Ends one wal sender; its standby connects again.
+    virtual Task<Result<>> end_wal_sender(int pid) = 0;
     virtual Task<Result<>> create_slot(std::string name) = 0;
     virtual Task<Result<>> drop_slot(std::string name) = 0;
     /// A slot of a database can be advanced in that database only; physical ones have none. Errors: not_found — the WAL

@@ -41,13 +41,22 @@ class SimPeers final : public cluster::Peers {
         co_return status;
     }
 
+    Task<cluster::FailsafeAnswer> ask_failsafe(std::string name, std::string, cluster::FailsafeCall call,
+                                               Deadline deadline) override {
+        co_await clock_.sleep_for(cluster_.world().random.between(500us, 5ms));
+        const cluster::FailsafeAnswer answer = cluster_.ask_failsafe(self_, name, call);
+        if (!answer.accepted && cluster_.world().random.chance(0.5)) co_await clock_.sleep_until(deadline);
+        if (cluster_.world().random.chance(0.03)) co_return cluster::FailsafeAnswer{false, "the answer was lost"};
+        co_return answer;
+    }
+
   private:
     Cluster& cluster_;
     std::string self_;
     Clock& clock_;
 };
 
-constexpr int kinds_of_fault = 21;
+constexpr int kinds_of_fault = 23;
 
 /// More of the loop's handlers than any agent has to do at one instant.
 constexpr int handlers_max = 100000;
@@ -84,6 +93,11 @@ struct Cluster::Host {
 Cluster::Cluster(Options options) : options_(options), world_(options.seed), etcd_(world_) {
     const std::size_t nodes = 2 + world_.random.below(3);
     ttl_ = world_.random.chance(0.6) ? 5 : world_.random.chance(0.5) ? 3 : 30;
+    if (world_.random.chance(0.6)) mode_ = world_.random.chance(0.6) ? "quorum" : "on";
+    strict_ = world_.random.chance(0.4);
+    node_count_ = world_.random.chance(0.3) ? 2 : 1;
+    failsafe_ = world_.random.chance(0.4);
+    if (follows_another_cluster()) mode_ = "off";  // who follows another cluster gives up what its own has acknowledged
     for (int kind = 0; kind < kinds_of_fault; ++kind)
         if (world_.random.chance(0.4)) kinds_.insert(kind);
     for (std::size_t i = 0; i < nodes; ++i) {
@@ -114,6 +128,19 @@ const Machine* Cluster::machine(const std::string& name) const {
     return found ? &found->machine : nullptr;
 }
 
+Machine& Cluster::machine_of(Host& host) const {
+    return host.machine;
+}
+
+void Cluster::change_synchronous_mode() {
+    if (mode_ == "off" || !etcd_.find(keys().config())) return;
+    if (world_.random.chance(0.5)) mode_ = mode_ == "on" ? "quorum" : "on";
+    node_count_ = world_.random.chance(0.5) ? 1 : 2;
+    noted("operator: synchronous_mode {} with {} standbys", mode_, node_count_);
+    bool gone = false;
+    etcd_.commit({{}, {etcd::Operation::put(keys().config(), config_text(""))}, {}}, &gone);
+}
+
 void Cluster::start_agent(Host& host) {
     if (host.agent) return;
     const std::string& name = host.machine.name;
@@ -141,8 +168,10 @@ void Cluster::start_agent(Host& host) {
 }
 
 std::string Cluster::config_text(const std::string& standby_cluster) const {
-    return fmt::format(R"({{"ttl":{},"loop_wait":{},"retry_timeout":{},"maximum_lag_on_failover":10485760{}}})", ttl_,
-                       ttl_ == 30 ? 10 : 1, ttl_ == 30 ? 10 : 1, standby_cluster);
+    return fmt::format(
+        R"({{"ttl":{},"loop_wait":{},"retry_timeout":{},"maximum_lag_on_failover":10485760,"synchronous_mode":"{}",)"
+        R"("synchronous_mode_strict":{},"synchronous_node_count":{},"failsafe_mode":{}{}}})",
+        ttl_, ttl_ == 30 ? 10 : 1, ttl_ == 30 ? 10 : 1, mode_, strict_, node_count_, failsafe_, standby_cluster);
 }
 
 void Cluster::kill_agent(Host& host) {
@@ -177,6 +206,15 @@ void Cluster::kill_agent_for(Host& host, Duration length) {
 const Machine* Cluster::reachable_machine(const std::string& from, const std::string& to) const {
     const Host* other = host(to);
     return other && linked(from, to) && linked(to, from) ? &other->machine : nullptr;
+}
+
+cluster::FailsafeAnswer Cluster::ask_failsafe(const std::string& from, const std::string& to,
+                                              const cluster::FailsafeCall& call) {
+    const Host* other = host(to);
+    if (!other || !other->agent || other->clock->stalled() || !linked(from, to) || !linked(to, from))
+        return {false, "no answer"};
+    const auto outcome = other->agent->node->accept_failsafe(call);
+    return {outcome.status == 200, outcome.text};
 }
 
 PeerStatus Cluster::peer_status(const std::string& from, const std::string& to) const {
@@ -216,6 +254,7 @@ void Cluster::became(Machine& machine, const std::string& what) {
                                 leader ? "names " + leader->value : "is absent"));
     }
     if (what == "promoted") check_promotion(machine);
+    check_acknowledged(machine);
     orderly_end_.reset();
 }
 
@@ -279,6 +318,7 @@ void Cluster::check_election() {
     if (std::exchange(led_by_, leader->value) == leader->value) return;  // put back, or taken up again
     const Host* winner = host(leader->value);
     const bool asked_for = requested_ == leader->value;
+    if (mode_ != "off") return;  // then check_acknowledged says who may win
     if (asked_for || !winner || winner->machine.state != State::standby || !in_peace_since(world_.now() - 5s)) return;
     const Machine& w = winner->machine;
     for (const auto& other : hosts_) {
@@ -313,7 +353,10 @@ void Cluster::tick() {
         ship_wal_of(*remote_);
     }
     for (auto& host : hosts_)
-        if (host->machine.state == State::primary || host->machine.state == State::standby) ship_wal_of(host->machine);
+        if (host->machine.state == State::standby)
+            ship_wal_of(host->machine);
+        else if (host->machine.state == State::primary && !host->machine.hung)
+            flow_from(host->machine);
     world_.surely_at(world_.now() + 40ms, [this] { tick(); });
 }
 
@@ -340,6 +383,7 @@ bool Cluster::poll_and_check() {
     if (!poll_agents()) return false;
     check_heartbeats();
     check_election();
+    check_overlap();
     std::string writable;
     int count = 0;
     for (const auto& host : hosts_)
@@ -389,7 +433,7 @@ void Cluster::make_fault() {
     const std::string name = machine.name;
     const Duration length = world_.random.between(100ms, std::max<Duration>(20s, std::chrono::seconds(ttl_) * 3 / 2));
     ++faults_made_;
-    const bool is_request = *kind == 13 || *kind == 14;
+    const bool is_request = *kind == 13 || *kind == 14 || *kind == 22;
     if (!is_request) last_fault_ = std::max(last_fault_, world_.now() + length);
     switch (*kind) {
         case 0:
@@ -542,7 +586,23 @@ void Cluster::make_fault() {
         case 19:
             kill_agent_for(victim, length);
             break;
-        default:  // 20: see asked_to_promote
+        case 20:
+            break;  // see asked_to_promote
+        case 21: {
+            const etcd::KeyValue* leader = etcd_.find(keys().leader());
+            Host* primary = leader ? host(leader->value) : nullptr;
+            if (!primary || primary->machine.senders.empty()) return;
+            auto sender = primary->machine.senders.begin();
+            std::advance(sender, static_cast<long>(world_.random.below(primary->machine.senders.size())));
+            noted("fault: the wal sender from {} to {} stands still for {:.1f} s", leader->value, sender->first,
+                  seconds(length));
+            sender->second.stands_still_until = world_.now() + length;
+            break;
+        }
+        case 22:
+            change_synchronous_mode();
+            break;
+        default:
             break;
     }
 }
@@ -559,6 +619,7 @@ void Cluster::heal() {
     start_failures = 0;
     for (auto& host : hosts_) {
         host->machine.hung = false;
+        for (auto& [name, sender] : host->machine.senders) sender.stands_still_until = {};
         host->clock->stall_until({});
         if (host->agent) host->agent->store.answers_late = 0ms;
         if (host->agent && host->agent->ended) kill_agent(*host);
@@ -582,11 +643,17 @@ std::string Cluster::check_liveness() const {
         if (m.diverged_from(*primary)) return m.name + " has a diverged history at the end";
         if (lag_bytes(primary->position, m.position) > 100000) return m.name + " does not receive WAL at the end";
     }
+    if (mode_ == "off") return {};
+    const auto& sync = sync_key();
+    if (!sync || sync->leader != primary->name) return "the key sync does not name the primary at the end";
+    if (sync->members.empty()) return "nobody is a synchronous standby at the end";
+    if (lag_bytes(primary->position, primary->acknowledged) > 100000) return "commits are not acknowledged at the end";
     return {};
 }
 
 std::string Cluster::run() {
-    noted("{} nodes, ttl {} s", hosts_.size(), ttl_);
+    noted("{} nodes, ttl {} s, synchronous_mode {}{} {}, failsafe_mode {}", hosts_.size(), ttl_, mode_,
+          strict_ ? " strict" : "", node_count_, failsafe_);
     const Duration apart = world_.random.chance(0.3) ? 5ms : 2s;  // together: they race for the key initialize
     for (auto& host : hosts_)
         world_.surely_at(world_.now() + world_.random.between(0ms, apart), [this, &h = *host] { start_agent(h); });

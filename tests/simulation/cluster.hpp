@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -20,7 +21,8 @@ namespace pgkeel::simulation {
 ///
 /// After every event it checks what must never be: two machines that could acknowledge a write, a promotion or a start
 /// as primary without the leader key, a planned switchover that loses something, an election that passes over somebody
-/// with more WAL, an agent that turns round and round while no time passes.
+/// with more WAL, an agent that turns round and round while no time passes; and with synchronous replication: a commit
+/// that was acknowledged and is not in the history of whoever leads next, or could be missing there.
 class Cluster {
   public:
     struct Options {
@@ -48,6 +50,8 @@ class Cluster {
     void ship_wal_of(Machine& primary);
     void ended_in_order(const Machine& primary);
     void asked_to_promote(Machine& machine);
+    cluster::FailsafeAnswer ask_failsafe(const std::string& from, const std::string& to,
+                                         const cluster::FailsafeCall& call);
     PeerStatus peer_status(const std::string& from, const std::string& to) const;
     template <class... Args>
     void noted(fmt::format_string<Args...> text, Args&&... args) {
@@ -72,6 +76,16 @@ class Cluster {
     void heal();
     std::string check_liveness() const;
     void request_switchover();
+    Machine& machine_of(Host& host) const;
+    void change_synchronous_mode();
+    // wal_flow.cpp
+    const std::optional<SyncKey>& sync_key() const;
+    void acknowledge(Machine& primary, Lsn position);
+    void release_by(Machine& primary, const std::string& standby);
+    bool streams(const Machine& primary, const Machine& standby) const;
+    void flow_from(Machine& primary);
+    void check_overlap();
+    void check_acknowledged(const Machine& promoted);
     void check_promotion(const Machine& machine);
     void check_election();
     void check_heartbeats();
@@ -80,6 +94,7 @@ class Cluster {
     static cluster::Keys keys() { return {"/service/sim/"}; }
     std::string config_text(const std::string& standby_cluster) const;
     // remote_cluster.cpp
+    bool follows_another_cluster() const { return options_.seed % 5 == 0 && options_.faults; }
     void plan_demotion_and_promotion();
     void follow_another_cluster();
     void stand_alone_again();
@@ -110,6 +125,13 @@ class Cluster {
     std::string requested_;  ///< whom an operator wanted to lead, since the last promotion
     Instant last_fault_{};   ///< made, or over
     std::string violation_;
+    mutable std::optional<SyncKey> sync_seen_;
+    std::map<Timeline, Lsn> acknowledged_;  ///< to clients, under the key `sync`
+    int last_pid_ = 0;
+    std::string mode_ = "off";  ///< synchronous_mode
+    bool strict_ = false;
+    int node_count_ = 1;
+    bool failsafe_ = false;
     int ttl_ = 5;
     bool faulty_ = false;
     std::uint64_t promotions_ = 0;

@@ -9,6 +9,7 @@ void Machine::end_abruptly() {
     if (state == State::standby) control = ControlState::in_archive_recovery;
     state = State::down;
     hung = false;
+    senders.clear();
     ++life;
 }
 

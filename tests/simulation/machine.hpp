@@ -1,8 +1,11 @@
 #pragma once
+#include "base/clock.hpp"
 #include "base/cluster_view.hpp"
 #include "base/server_state.hpp"
+#include "base/sync_rule.hpp"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,7 +27,19 @@ struct Machine {
     bool starts_as_primary = false;
     bool hung = false;  ///< does not answer
     std::string follows;
-    std::uint64_t life = 0;  ///< changes with every start and end: old events are void
+    SyncRule rule;  ///< synchronous_standby_names, as new sessions see it
+    /// One standby's connection. It works under the rule that it has read itself.
+    struct Sender {
+        int pid = 0;
+        SyncRule rule;
+        Lsn sent;
+        Lsn flushed;  ///< as the standby told
+        Instant stands_still_until{};
+    };
+    std::map<std::string, Sender> senders;  ///< of a primary, by standby
+    Lsn acknowledged;                       ///< to clients of this primary
+    std::uint64_t started = 0;              ///< `life` of the last start
+    std::uint64_t life = 0;                 ///< changes with every start and end: old events are void
 
     /// A client could get a write acknowledged.
     bool writable() const { return state == State::primary || (state == State::stopping && starts_as_primary); }

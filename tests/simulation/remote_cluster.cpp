@@ -19,7 +19,7 @@ void Cluster::patch_config(const std::string& standby_cluster) {
 }
 
 void Cluster::plan_demotion_and_promotion() {
-    if (options_.seed % 5 != 0 || !options_.faults) return;
+    if (!follows_another_cluster()) return;
     const Instant begin = world_.now();
     world_.surely_at(begin + 20s, [this] { follow_another_cluster(); });
     world_.surely_at(begin + 45s, [this] { stand_alone_again(); });

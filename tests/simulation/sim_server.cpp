@@ -33,6 +33,18 @@ Task<ServerState> SimServer::observe(Deadline deadline) {
     }
     if (m.state == State::starting || m.state == State::stopping) co_return s;
     s.accepts_connections = true;
+    s.postmaster_start_time = fmt::format("life {}", m.started);
+    s.synchronous_standby_names = to_setting(m.rule);
+    s.synchronous_commit = "on";
+    for (const auto& [name, sender] : m.senders) {
+        ReplicationClient client;
+        client.pid = sender.pid;
+        client.application_name = name;
+        client.state = "streaming";
+        client.sent = sender.sent;
+        client.written = client.flushed = client.replayed = sender.flushed;
+        s.replication.push_back(client);
+    }
     s.in_recovery = m.state == State::standby;
     s.timeline = m.timeline;
     s.written = s.received = s.replayed = m.position;
@@ -91,7 +103,11 @@ Task<Result<>> SimServer::start(postgres::StartOptions options) {
     machine_.standby_signal = !options.as_primary;
     machine_.follows = options.source ? options.source->name : std::string{};
     machine_.state = State::starting;
+    if (!options.as_primary) machine_.rule = {};
+    machine_.senders.clear();
+    machine_.acknowledged = {};
     const std::uint64_t life = ++machine_.life;
+    machine_.started = life;
     cluster_.world().surely_at(cluster_.world().now() + cluster_.world().random.between(50ms, 800ms),
                                [&m = machine_, &c = cluster_, life] {
                                    if (m.life != life) return;
@@ -159,6 +175,8 @@ Task<Result<>> SimServer::promote(Duration timeout) {
     cluster_.world().surely_at(
         cluster_.world().now() + cluster_.world().random.between(20ms, 120ms), [&m = machine_, &c = cluster_, life] {
             if (m.life != life || m.state != State::standby) return;
+            m.senders.clear();
+            m.acknowledged = {};
             m.history.push_back({m.timeline, m.position, "no recovery target specified", {}, {}});
             m.timeline.id += 1;
             m.state = State::primary;
@@ -208,6 +226,43 @@ Task<Result<>> SimServer::rewind(Member leader) {
     machine_.position = other->position;
     machine_.control = ControlState::in_archive_recovery;
     machine_.standby_signal = true;
+    co_return Result<>{};
+}
+
+Task<Result<>> SimServer::set_synchronous_standbys(std::optional<SyncRule> rule) {
+    if (machine_.hung) {
+        co_await pass(1s, 3s);
+        co_return fail(Errc::timed_out, "the server does not answer");
+    }
+    machine_.rule = rule.value_or(SyncRule{});
+    co_await pass(2ms, 60ms);
+    co_return Result<>{};
+}
+
+Task<Result<Lsn>> SimServer::write_mark() {
+    co_await pass(1ms, 5ms);
+    if (machine_.state != State::primary || machine_.hung) co_return fail(Errc::unavailable, "no primary answers");
+    machine_.position.bytes += 64;
+    co_return machine_.position;
+}
+
+Task<Result<>> SimServer::commit_barrier(Duration timeout) {
+    if (machine_.state != State::primary || machine_.hung) co_return fail(Errc::unavailable, "no primary answers");
+    machine_.position.bytes += 64;
+    const Lsn end = machine_.position;
+    const std::uint64_t life = machine_.life;
+    const Instant give_up = clock_.now() + timeout;
+    while (clock_.now() < give_up) {
+        if (machine_.life != life) co_return fail(Errc::maybe_done, "the server ended");
+        if (machine_.acknowledged >= end) co_return Result<>{};
+        co_await clock_.sleep_for(20ms);
+    }
+    co_return fail(Errc::timed_out, "no standby answered");
+}
+
+Task<Result<>> SimServer::end_wal_sender(int pid) {
+    co_await pass(1ms, 5ms);
+    std::erase_if(machine_.senders, [&](const auto& sender) { return sender.second.pid == pid; });
     co_return Result<>{};
 }
 

@@ -32,6 +32,10 @@ class SimServer final : public postgres::Server {
     Task<Result<>> rewind(Member leader) override;
     Task<Result<>> recover_single_user() override;
     Task<Result<>> apply_configuration(std::string, bool) override { co_return Result<>{}; }
+    Task<Result<>> set_synchronous_standbys(std::optional<SyncRule> rule) override;
+    Task<Result<Lsn>> write_mark() override;
+    Task<Result<>> commit_barrier(Duration timeout) override;
+    Task<Result<>> end_wal_sender(int pid) override;
     Task<Result<>> create_slot(std::string) override { co_return Result<>{}; }
     Task<Result<>> drop_slot(std::string) override { co_return Result<>{}; }
     Task<Result<>> advance_slot(std::string, std::string, Lsn) override { co_return Result<>{}; }

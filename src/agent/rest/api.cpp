@@ -22,6 +22,8 @@ namespace {
 /// A health check may be this old; an answer that an election or a release rests on, no older than this.
 constexpr Duration health_age_max = 100ms;
 constexpr Duration status_age_max = 10ms;
+/// What a candidate may count as a vote: the last leader stopped longer before its lease could be taken.
+constexpr Duration votes_age_max = 200ms;
 /// What the others said, for people; strangers who ask again and again do not make this node ask them each time.
 constexpr Duration succession_age_max = 1s;
 /// PostgreSQL may hang; its answer is not waited for longer than a load balancer waits for ours.
@@ -95,7 +97,7 @@ Task<std::optional<http::Response>> RestApi::show(http::Request request, std::st
     if (page_name == "cluster") co_return co_await show_cluster(false);
     if (page_name == "history") co_return co_await show_cluster(true);
     if (page_name == "config") co_return co_await show_config();
-    if (page_name == "failsafe") co_return page(502, "there is no failsafe topology");
+    if (page_name == "failsafe") co_return co_await show_failsafe();
     if (page_name == "pgkeel") {
         if (request.path() == "/pgkeel/decisions") co_return co_await show_decisions();
         co_return page(404);
@@ -152,8 +154,7 @@ Task<std::optional<http::Response>> RestApi::act(http::Request request, std::str
                        what == "POST failsafe" || what == "POST mpp" || what == "POST citus" || what == "POST sigterm";
     if (!known) co_return std::nullopt;
 
-    const ha::Snapshot& seen = parts_.node.last();
-    std::vector<std::string> hosts = seen.view ? api_hosts(seen.view->members) : std::vector<std::string>{};
+    std::vector<std::string> hosts = api_hosts(parts_.node.known_members());
     auto refusal = co_await access_.refusal(parts_.clock, request, std::move(hosts), what != "POST failsafe");
     if (refusal) {
         log::warning("refused {} /{} from {}: {}", method, name, request.peer_address, refusal->body);
@@ -168,7 +169,7 @@ Task<std::optional<http::Response>> RestApi::act(http::Request request, std::str
     if (what == "POST switchover") co_return co_await hand_over(std::move(request), true);
     if (what == "POST failover") co_return co_await hand_over(std::move(request), false);
     if (what == "DELETE switchover") co_return co_await cancel_switchover();
-    if (what == "POST failsafe") co_return page(502, "the failsafe mode is off");
+    if (what == "POST failsafe") co_return accept_failsafe(request);
     if (what == "POST sigterm") co_return text_answer(202, "shutdown scheduled");
     // Patroni's hook for sharded clusters: there is nothing to tell here.
     const auto body = read_body(request, false);
@@ -177,7 +178,10 @@ Task<std::optional<http::Response>> RestApi::act(http::Request request, std::str
 
 Task<NodeFacts> RestApi::facts(Duration age_max) {
     const auto state = co_await fresh_.look(age_max, server_patience);
-    co_return facts_of(parts_.node, state.value_or(parts_.node.last().server), parts_.clock.now());
+    NodeFacts seen = facts_of(parts_.node, state.value_or(parts_.node.last().server), parts_.clock.now());
+    seen.position_known = state && state->accepts_connections && !state->query_failed && state->knows_its_wal_end &&
+                          fresh_.age() <= votes_age_max;
+    co_return seen;
 }
 
 Task<Result<ClusterView>> RestApi::read_cluster() {

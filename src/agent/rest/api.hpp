@@ -41,6 +41,7 @@ class RestApi {
     Task<http::Response> show_decisions();
     Task<http::Response> show_cluster(bool history);
     Task<http::Response> show_config();
+    Task<http::Response> show_failsafe();
     Task<std::optional<http::Response>> act(http::Request request, std::string name);
 
     // One function for each action, in actions_*.cpp.
@@ -50,6 +51,7 @@ class RestApi {
     Task<http::Response> restart(http::Request request);
     http::Response cancel_restart();
     http::Response reinitialize(http::Request request);
+    http::Response accept_failsafe(const http::Request& request);
     Task<http::Response> hand_over(http::Request request, bool is_switchover);
     Task<http::Response> await_outcome(HandoverAsked asked, std::string leader_before, std::chrono::seconds patience);
     Task<http::Response> cancel_switchover();

@@ -38,6 +38,7 @@ NodeFacts facts_of(const Node& node, const ServerState& server, Instant now) {
     facts.server = server;
     facts.state = state_of(node, server);
     facts.holds_lease = node.holds_lease();
+    facts.is_open = node.is_open();
     facts.standby_cluster = seen.settings.standby_cluster;
     facts.role = role_of(node, server, facts.holds_lease && facts.standby_cluster);
     if (const auto deadline = node.lease_deadline()) facts.lease_seconds_left = std::max(0.0, seconds(*deadline - now));
@@ -55,6 +56,8 @@ NodeFacts facts_of(const Node& node, const ServerState& server, Instant now) {
     facts.paused = seen.settings.pause;
     facts.watchdog_failed = node.watchdog_failed();
     facts.history_diverged = seen.history_diverged;
+    facts.failsafe_is_active = node.failsafe_is_active();
+    facts.failsafe_member = seen.view && seen.view->failsafe && seen.view->failsafe->contains(facts.name);
     facts.failsafe_mode = seen.settings.failsafe_mode;
     facts.maximum_lag_on_failover_bytes = seen.settings.maximum_lag_on_failover_bytes;
     if (seen.heartbeat.ever()) facts.heartbeat_age_seconds = seconds(now - seen.heartbeat.changed_at());

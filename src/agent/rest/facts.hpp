@@ -22,12 +22,17 @@ struct NodeFacts {
     Role role = Role::uninitialized;
     ServerState server;
     bool holds_lease = false;
+    bool is_open = true;  ///< false: what this primary shows may not be on its synchronous standbys yet
     double lease_seconds_left = 0;
     std::int64_t epoch = 0;  ///< of the leader key, whoever holds it
     bool has_view = false;   ///< etcd answered the last time it was asked
     bool cluster_unlocked = true;
     bool paused = false;
     bool failsafe_mode = false;
+    bool failsafe_is_active = false;  ///< a leader goes on without etcd: this one, or one that this node has let
+    bool failsafe_member = false;     ///< the key `failsafe` names this node
+    /// PostgreSQL was not asked just now, or has not read all the WAL on its own disk: it may have more than it says.
+    bool position_known = true;
     bool standby_cluster = false;
     bool sync_standby = false;
     bool quorum_standby = false;

@@ -14,6 +14,9 @@ class FreshServer {
     /// Comes back after `patience` at the latest, with the newest there is; nothing before the first answer.
     Task<std::optional<ServerState>> look(Duration age_max, Duration patience);
 
+    /// Of what `look` brings: time since the question for it was put.
+    Duration age() const { return clock_.now() - seen_at_; }
+
   private:
     postgres::Server& server_;
     Clock& clock_;

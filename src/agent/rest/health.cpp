@@ -50,7 +50,7 @@ Answers answers_of(const NodeFacts& facts, const http::Headers& query) {
         answers.leader = answers.primary || answers.standby_leader;
     } else if (facts.holds_lease) {
         answers.leader = true;
-        answers.primary = !facts.standby_cluster;
+        answers.primary = !facts.standby_cluster && facts.is_open;
         answers.standby_leader =
             facts.standby_cluster && (facts.role == Role::replica || facts.role == Role::standby_leader);
         if (facts.standby_cluster) answers.replica = false;

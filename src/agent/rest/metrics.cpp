@@ -143,9 +143,11 @@ void add_patroni(Page& page, const NodeFacts& facts) {
     page.gauge("patroni_postgres_server_version", "Version of PostgreSQL, 0 while it does not answer",
                std::int64_t{answers ? server.version_number : 0});
     page.gauge("patroni_cluster_unlocked", "1 while nobody holds the leader key", facts.cluster_unlocked);
-    page.gauge("patroni_failsafe_mode_is_active", "1 while the failsafe mode keeps a primary up", false);
+    page.gauge("patroni_failsafe_mode_is_active", "1 while the failsafe mode keeps a primary up",
+               facts.failsafe_is_active);
     page.gauge("patroni_failsafe_mode_enabled", "1 when the failsafe mode is configured", facts.failsafe_mode);
-    page.gauge("patroni_failsafe_member", "1 when this node is a member of the failsafe topology", false);
+    page.gauge("patroni_failsafe_member", "1 when this node is a member of the failsafe topology",
+               facts.failsafe_member);
     page.gauge("patroni_postgres_timeline", "Timeline of this server, 0 while it is not known",
                std::int64_t{answers ? server.timeline.id : 0});
     page.gauge("patroni_dcs_last_seen", "Unix time at which etcd last answered",

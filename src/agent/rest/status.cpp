@@ -62,6 +62,7 @@ json::object status_json(const NodeFacts& facts) {
         out["role"] = to_string(facts.role);
     if (facts.paused) out["pause"] = true;
     if (facts.cluster_unlocked) out["cluster_unlocked"] = true;
+    if (facts.failsafe_is_active) out["failsafe_mode_is_active"] = true;
     out["dcs_last_seen"] = std::max<std::int64_t>(0, facts.store_last_seen_s);
     if (!facts.published_tags.empty()) out["tags"] = facts.published_tags;
     if (!facts.server.system_identifier.empty()) out["database_system_identifier"] = facts.server.system_identifier;
@@ -78,7 +79,7 @@ json::object status_json(const NodeFacts& facts) {
         scheduled.erase("postmaster_start_time");
         out["scheduled_restart"] = std::move(scheduled);
     }
-    out["pgkeel"] = json::object{{"version", version()}};
+    out["pgkeel"] = json::object{{"version", version()}, {"position_known", facts.position_known}};
     if (facts.history_diverged) out["pgkeel"].as_object()["history_diverged"] = true;
     return out;
 }

@@ -18,6 +18,7 @@ class FakeServer;
 
 struct FakeServers {
     std::map<std::string, FakeServer*> by_name;
+    std::map<std::string, agent::Node*> nodes;  ///< who answers POST /failsafe
     std::string system_identifier = "7000000000000000001";
 };
 
@@ -84,8 +85,17 @@ class FakeServer final : public postgres::Server {
             if (as_primary && server->streaming_from() == this)
                 state.replication.push_back({1, "replicator", other, "127.0.0.1", "streaming", "async", 0, position,
                                              position, position, position});
+        state.synchronous_standby_names = to_setting(names);
         co_return state;
     }
+    SyncRule names{};  ///< synchronous_standby_names
+    Task<Result<>> set_synchronous_standbys(std::optional<SyncRule> rule) override {
+        names = rule.value_or(SyncRule{});
+        co_return Result<>{};
+    }
+    Task<Result<Lsn>> write_mark() override { co_return position; }
+    Task<Result<>> commit_barrier(Duration) override { co_return Result<>{}; }
+    Task<Result<>> end_wal_sender(int) override { co_return Result<>{}; }
     void on_exit(std::function<void()> callback) override { on_exit_ = std::move(callback); }
     Task<Result<>> create_cluster() override {
         has_data = true;
@@ -199,6 +209,14 @@ class FakePeers final : public cluster::Peers {
         co_return status;
     }
 
+    Task<cluster::FailsafeAnswer> ask_failsafe(std::string name, std::string, cluster::FailsafeCall call,
+                                               Deadline) override {
+        const auto found = servers_.nodes.find(name);
+        if (found == servers_.nodes.end()) co_return cluster::FailsafeAnswer{};
+        const auto answer = found->second->accept_failsafe(call);
+        co_return cluster::FailsafeAnswer{answer.status == 200, answer.text};
+    }
+
   private:
     FakeServers& servers_;
 };
@@ -218,7 +236,9 @@ struct FakeNode {
           peers(servers),
           node({loop.context.get_executor(), loop.clock, store, server, peers, scripts},
                cluster::Keys{"/service/demo/"}, identity(name, config), dynamic),
-          api({node, server, loop.clock, store, peers, [this] { ++reloads; }}, config) {}
+          api({node, server, loop.clock, store, peers, [this] { ++reloads; }}, config) {
+        servers.nodes[name] = &node;
+    }
 
     static agent::Identity identity(const std::string& name, const config::AgentConfig& config) {
         agent::Identity identity;

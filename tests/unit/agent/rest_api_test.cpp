@@ -394,6 +394,46 @@ TEST_F(RestApi, who_could_take_over_is_known_in_quiet_times_too) {
     EXPECT_TRUE(loop.until([&] { return says("pg-b is not reachable", false); }, 3s));
 }
 
+TEST_F(RestApi, a_synchronous_standby_is_named_by_the_key_and_by_the_health_checks) {
+    FakeNode& a = start_leader();
+    FakeNode& b = start_standby();
+    ask(a, "PATCH", "/config", R"({"synchronous_mode": "quorum"})");
+    EXPECT_TRUE(
+        loop.until([&] { return value("sync") == R"({"leader":"pg-a","quorum":0,"sync_standby":"pg-b"})"; }, 8s))
+        << value("sync");
+    EXPECT_EQ(to_setting(a.server.names), R"(ANY 1 ("pg-b"))");
+    EXPECT_TRUE(loop.until([&] { return ask(b, "GET", "/quorum").status == 200; }, 3s));
+    EXPECT_EQ(ask(b, "GET", "/async").status, 503);
+    EXPECT_EQ(ask(b, "GET", "/sync").status, 503);
+    EXPECT_EQ(ask(a, "GET", "/primary").status, 200);
+    EXPECT_TRUE(ask_json(b, "/patroni").at("quorum_standby").as_bool());
+    ask(a, "PATCH", "/config", R"({"synchronous_mode": false})");
+    EXPECT_TRUE(loop.until([&] { return value("sync").empty() && a.server.names.names.empty(); }, 5s));
+}
+
+TEST_F(RestApi, a_leader_without_etcd_goes_on_while_its_member_agrees) {
+    FakeNode& a = start_leader();
+    FakeNode& b = start_standby();
+    EXPECT_EQ(ask(b, "POST", "/failsafe", R"({"name": "pg-a"})").status, 502) << "the mode is off";
+    ask(a, "PATCH", "/config", R"({"failsafe_mode": true})");
+    const auto key_is_there = [&] { return value("failsafe").find("pg-b") != std::string::npos; };
+    ASSERT_TRUE(loop.until(key_is_there, 5s));
+    EXPECT_EQ(ask_json(a, "/failsafe").size(), 2U);
+    EXPECT_EQ(ask(a, "POST", "/failsafe", R"({"name": "pg-b"})").body, "Running as a leader");
+    EXPECT_EQ(ask(b, "POST", "/failsafe", R"({"name": "pg-c"})").status, 503) << "another leads";
+    EXPECT_EQ(ask(b, "POST", "/failsafe", R"({"slots": {}})").status, 400);
+    a.store.connect(false);
+    loop.until([] { return false; }, 8s);  // the lease is 6 s
+    EXPECT_TRUE(a.node.holds_lease());
+    EXPECT_TRUE(a.server.running && a.server.as_primary);
+    EXPECT_FALSE(b.server.as_primary);
+    EXPECT_TRUE(ask_json(a, "/patroni").at("failsafe_mode_is_active").as_bool());
+    servers.nodes.erase("pg-b");
+    EXPECT_TRUE(loop.until([&] { return !a.server.running || !a.server.as_primary; }, 8s)) << "nobody agrees any more";
+    servers.nodes["pg-b"] = &b.node;
+    a.store.connect(true);
+}
+
 TEST_F(RestApi, what_is_not_built_yet_says_so) {
     FakeNode& node = start_leader();
     EXPECT_EQ(ask(node, "GET", "/failsafe").status, 502);

@@ -39,7 +39,8 @@ TEST(cluster_view, reads_a_whole_cluster_as_patroni_writes_it) {
             kv(keys.history(),
                R"([[1,25000000,"no recovery target specified","2026-01-01T00:00:00+00:00","pg-b"],[2,30000000,"x"]])",
                19),
-            kv("/service/batman/failsafe", "{}"),
+            kv(keys.failsafe(), R"({"pg-a":"https://[fd00::1]:8008/patroni","pg-b":"http://10.0.0.2:8008/patroni"})",
+               20),
             kv("/service/batman/0/leader", "citus"),
             kv("/service/batman2/leader", "someone else"),
         },
@@ -49,6 +50,10 @@ TEST(cluster_view, reads_a_whole_cluster_as_patroni_writes_it) {
     EXPECT_EQ(view.initialize, "7350000000000000001");
     EXPECT_EQ(view.config, R"({"ttl":30,"loop_wait":10})");
     EXPECT_EQ(view.config_mod_revision, 11);
+    ASSERT_TRUE(view.failsafe);
+    EXPECT_EQ(view.failsafe->at("pg-b"), "http://10.0.0.2:8008/patroni");
+    EXPECT_EQ(view.failsafe_mod_revision, 20);
+    EXPECT_EQ(view.sync_mod_revision, 17);
     ASSERT_TRUE(view.leader);
     EXPECT_EQ(view.leader->name, "pg-a");
     EXPECT_EQ(view.leader->create_revision, 12);

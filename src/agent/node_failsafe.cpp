@@ -1,0 +1,36 @@
+// The standby's side of the failsafe mode (docs/decisions/0009-failsafe.md).
+#include "agent/node.hpp"
+#include "async/spawn.hpp"
+#include "log/log.hpp"
+
+#include <fmt/format.h>
+
+namespace pgkeel::agent {
+
+/// To refuse is always safe. Who accepts does not lead for as long as the caller may go on.
+Node::RestartOutcome Node::accept_failsafe(const cluster::FailsafeCall& call) {
+    if (!seen_.settings.failsafe_mode) return {502, "the failsafe mode is off"};
+    const bool may_write = seen_.server.running() && !seen_.server.in_recovery && !seen_.server.standby_signal;
+    if (seen_.server.is_primary() || may_write || keeper_.held()) return {500, "Running as a leader"};
+    // A request for the key that is under way may have been granted, or be granted yet.
+    if (keeper_.taking() || keeper_.releasing()) return {503, "I am about to lead"};
+    if (!known_leader_.empty() && known_leader_ != call.name)
+        return {503, fmt::format("the leader that I know is {}", known_leader_)};
+    const Instant now = out_.clock.now();
+    if (!failsafe_is_active()) log::info("{} goes on without etcd, and I let it", call.name);
+    seen_.heartbeat.accepted_failsafe(now, std::chrono::seconds(call.ttl_seconds));
+    if (!call.slots.empty() && !seen_.view && !seen_.operation)
+        spawn(out_.executor, "failsafe slots", advance_slots(call.slots));
+    return {200, "Accepted"};
+}
+
+Task<> Node::advance_slots(std::map<std::string, Lsn> slots) {
+    for (const Slot& slot : std::vector<Slot>(seen_.server.slots)) {
+        const auto wanted = slots.find(slot.name);
+        if (wanted == slots.end() || slot.active || !slot.physical || slot.restart_lsn >= wanted->second) continue;
+        if (const auto moved = co_await out_.server.advance_slot(slot.name, wanted->second); !moved)
+            log::debug("{}", moved.error().line());
+    }
+}
+
+}  // namespace pgkeel::agent
