@@ -28,7 +28,7 @@ Task<> Node::advance_slots(std::map<std::string, Lsn> slots) {
     for (const Slot& slot : std::vector<Slot>(seen_.server.slots)) {
         const auto wanted = slots.find(slot.name);
         if (wanted == slots.end() || slot.active || !slot.physical || slot.restart_lsn >= wanted->second) continue;
-        if (const auto moved = co_await out_.server.advance_slot(slot.name, wanted->second); !moved)
+        if (const auto moved = co_await out_.server.advance_slot(slot.name, {}, wanted->second); !moved)
             log::debug("{}", moved.error().line());
     }
 }
