@@ -251,8 +251,14 @@ TEST(server, gives_no_body_to_head) {
 
 TEST(server, serves_the_newest_when_descriptors_run_out) {
     ServerThread server({});
-    std::promise<void> go_on;
-    auto held = std::async(std::launch::async, [&] { server.call([&go_on] { go_on.get_future().get(); }); });
+    std::promise<void> is_held, go_on;
+    auto held = std::async(std::launch::async, [&] {
+        server.call([&] {
+            is_held.set_value();
+            go_on.get_future().get();
+        });
+    });
+    is_held.get_future().get();
     std::vector<Peer> strangers;  // wait in the kernel's queue while the server is held
     for (int i = 0; i < 50; ++i) strangers.emplace_back(server.port());
     const Peer health(server.port());
