@@ -59,7 +59,8 @@ TEST(json_text, looks_as_patronis_does) {
 
 TEST(status, of_a_primary_has_patronis_names_and_order) {
     NodeFacts primary = facts();
-    primary.server.replication.push_back({"replicator", "pg-b", "10.0.0.2", "streaming", "async", 0, {}, {}, {}, {}});
+    primary.server.replication.push_back(
+        {1, "replicator", "pg-b", "10.0.0.2", "streaming", "async", 0, {}, {}, {}, {}});
     primary.published_tags = {{"nofailover", true}};
     primary.scheduled_restart = json::object{{"schedule", "2027-01-01T00:00:00+00:00"}, {"postmaster_start_time", "x"}};
     primary.server.pending_restart = true;

@@ -84,7 +84,9 @@ TEST(sync_candidates, lag_no_more_than_is_allowed) {
 TEST(sync_candidates, may_be_away_for_a_moment) {
     const SyncState now = stands_with({{{"pg-b"}, 1, false}, {{"pg-b"}, 0}});
     const SyncMemory memory{{{"pg-b", BuildSnapshot::start}}, BuildSnapshot::start - 1h};
-    const Duration patience = sync_patience(ClusterSettings{.ttl = 5s});
+    ClusterSettings settings;
+    settings.ttl = 5s;
+    const Duration patience = sync_patience(settings);
     auto seen = leading(by_priority).streams_to("pg-c");
     EXPECT_EQ(wish(seen.at(patience), now, memory).target.rule.names, Names{"pg-b"});
     EXPECT_EQ(wish(seen.at(patience + 1ms), now, memory).target.rule.names, Names{"pg-c"});
