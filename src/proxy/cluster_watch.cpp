@@ -15,7 +15,6 @@
 
 #include <fmt/format.h>
 
-
 #include <future>
 #include <mutex>
 #include <set>

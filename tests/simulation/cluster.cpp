@@ -56,7 +56,7 @@ class SimPeers final : public cluster::Peers {
     Clock& clock_;
 };
 
-constexpr int kinds_of_fault = 23;
+constexpr int kinds_of_fault = 24;
 
 /// More of the loop's handlers than any agent has to do at one instant.
 constexpr int handlers_max = 100000;
@@ -602,6 +602,17 @@ void Cluster::make_fault() {
         case 22:
             change_synchronous_mode();
             break;
+        case 23: {
+            const etcd::KeyValue* leader = etcd_.find(keys().leader());
+            if (!leader || leader->value == name) return;
+            noted("fault: {} is cut off from etcd and from {} for {:.1f} s", leader->value, name, seconds(length));
+            for (const std::string& lost : {std::string("etcd"), name})
+                for (const auto& way : {std::pair(leader->value, lost), std::pair(lost, leader->value)}) {
+                    cut_.insert(way);
+                    world_.surely_at(world_.now() + length, [this, way] { cut_.erase(way); });
+                }
+            break;
+        }
         default:
             break;
     }
