@@ -29,13 +29,13 @@ const PeerStatus* answer_of(const Snapshot& s, const std::string& name) {
 }
 
 /// The request for a handover that binds this race. A failover does, and a switchover once its leader has made way,
-/// having looked whether the candidate has what it needs. One whose leader was lost before is not carried out by
-/// anybody: the candidate may have stayed behind meanwhile.
+/// having looked whether the candidate has what it needs. One whose leader was lost before is but a wish: the candidate
+/// may have stayed behind meanwhile. (In a paused cluster it is the only word there is.)
 const FailoverRequest* binding_request(const Snapshot& s) {
     const FailoverRequest* request = requested_failover(*s.view);
     if (!request) return nullptr;
     const bool leader_made_way = s.view->status.heartbeat == 0 || s.view->status.released_epoch != 0;
-    if (request->is_switchover() && !leader_made_way) return nullptr;
+    if (request->is_switchover() && !leader_made_way && !s.settings.pause) return nullptr;
     if (request->scheduled_at.empty()) return request;
     const auto due = parse_iso_time(request->scheduled_at);
     return due && *due <= s.wall_now && leader_made_way && !s.settings.pause ? request : nullptr;
@@ -135,6 +135,22 @@ std::optional<Decision> wait_for_who_has_more(const Snapshot& s, const std::set<
                     seconds(until - s.now), lag_bytes(known, s.server.position()), name),
                 {}, std::min(until, s.now + 500ms));
     return std::nullopt;
+}
+
+/// A switchover whose leader was lost, which is also what `patronictl failover` writes when the leader does not answer:
+/// its candidate goes first for a while if it has as much as this node.
+std::optional<Decision> wait_for_the_candidate(const Snapshot& s) {
+    const FailoverRequest* wish = requested_failover(*s.view);
+    if (!wish || binding_request(s) || !wish->scheduled_at.empty() || wish->candidate == s.name) return std::nullopt;
+    const Member* member = s.view->member(wish->candidate);
+    const PeerStatus* peer = answer_of(s, wish->candidate);
+    if (!member || !why_not_promotable(s, *member, peer, s.view->status.optime).empty()) return std::nullopt;
+    const Instant until = s.leaderless_since + std::clamp<Duration>(s.settings.ttl, 5s, 10s);
+    if (s.now >= until || peer->timeline < s.server.timeline || peer->position < s.server.position())
+        return std::nullopt;
+    return stand_by(Reason::not_the_healthiest,
+                    fmt::format("following a different leader: {} was chosen and is as good", wish->candidate), {},
+                    std::min(until, s.now + 500ms));
 }
 
 }  // namespace
@@ -296,6 +312,7 @@ Decision decide_race(const Snapshot& s) {
         Comparison comparison = compare_with_peers(s, others);
         notes.insert(notes.end(), comparison.notes.begin(), comparison.notes.end());
         if (comparison.better_exists) return not_the_healthiest(std::move(notes), soon);
+        if (auto wait = wait_for_the_candidate(s)) return std::move(*wait);
         if (!s.settings.standby_cluster)  // there the remote primary has everything
             if (auto wait = wait_for_who_has_more(s, others)) return std::move(*wait);
     } else {

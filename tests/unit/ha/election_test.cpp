@@ -176,6 +176,16 @@ TEST(election, is_free_when_the_leader_of_a_switchover_was_lost_before_it_made_w
         << "a failover is an operator's word";
 }
 
+TEST(election, is_left_for_a_while_to_the_candidate_of_a_switchover_whose_leader_was_lost) {
+    BuildSnapshot b = standby().no_leader_key().at(6s).asked_in_vain("pg-a").asked("pg-c", here);
+    b.s.leaderless_since = b.s.now;
+    b.requests(switchover("pg-a", "pg-c"));
+    EXPECT_TRUE(says(decide_race(b), "pg-c was chosen and is as good"));
+    EXPECT_EQ(decide_race(b.requests(switchover("pg-a", "pg-b"))).reason, Reason::election_won);
+    b.requests(switchover("pg-a", "pg-c")).s.leaderless_since = b.s.now - 10s;
+    EXPECT_EQ(decide_race(b).reason, Reason::election_won) << "it had its time";
+}
+
 TEST(election, is_won_by_the_chosen_candidate_whatever_others_have) {
     BuildSnapshot b = racing().asked("pg-c", ahead(100)).requests(failover_to("pg-b"));
     EXPECT_EQ(decide_race(b).reason, Reason::manual_candidate);
