@@ -12,7 +12,7 @@ source_root=$(cd "$here/../../.." && pwd)
 build=$(cd "$1" && pwd)
 shift
 seeds_max=${SEEDS_MAX:-2000}
-seconds_max=${SECONDS_MAX:-120}
+seconds_max=${SECONDS_MAX:-400}
 work=$build/planted
 mkdir -p "$work"
 cd "$build" || exit 2
