@@ -5,21 +5,10 @@
 pgkeel=$(readlink -f "$1")
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh"
-halted=()
-go_on() {
-    for pid in "${halted[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
-    halted=()
-}
-before_cleanup() { go_on; }
-halt() {
-    kill -STOP "$@"
-    halted+=("$@")
-}
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }'; }
 at_most() { awk -v value="$1" -v most="$2" 'BEGIN { exit !(value <= most) }'; }
 
-primary() { sql "select regexp_replace(current_setting('data_directory'), '^.*/(pg-.)/data$', '\1')"; }
 timeline() { sql "select timeline_id from pg_control_checkpoint()"; }
 # The guardian of a node that serves its agent, as the process table shows it.
 guardians() { pgrep -f "guardian $dir/$1/data " || true; }
@@ -36,7 +25,6 @@ taken_over() {
     local leader
     leader=$(primary) && [ -n "$leader" ] && [ "$leader" != "$old" ]
 }
-never_two() { if grep -q "TWO PRIMARIES" "$scratch/watch.log"; then failed "$1: $(grep "TWO PRIMARIES" "$scratch/watch.log" | head -3)"; fi; }
 # recovered WHAT: one leader, two streaming replicas, writes flow, and never were there two.
 recovered() {
     go_on
@@ -51,12 +39,7 @@ recovered() {
 unmoved() { [ "$(primary)" = "$2" ] && [ "$(timeline)" = "$3" ] || failed "$1: $2 on timeline $3 became $(primary) on $(timeline)"; }
 
 start_cluster
-sql 'create table ack (id bigint primary key, at timestamptz default now())' >/dev/null
-: >"$scratch/acknowledged"
-python3 "$(dirname "$0")/witnesses.py" "$dir" "$scratch/acknowledged" >"$scratch/watch.log" 2>&1 &
-witnesses=$!
-started+=("$witnesses")
-within 10 grep -q running "$scratch/watch.log" || failed "the witnesses do not run: $(cat "$scratch/watch.log")"
+start_witnesses
 within 60 is_healthy || failed "the new cluster has no two streaming replicas: $(members)"
 sleep 1
 leader=$(primary)
@@ -161,9 +144,5 @@ start_cluster
 within 20 writes_went_on "$(acknowledged)" || failed "no writes"
 recovered "agent and guardian killed, agent started again"
 
-kill "$witnesses"
-wait "$witnesses" || true
-grep -v running "$scratch/watch.log" | sed 's/^/   /'
-if grep -q "TWO PRIMARIES\|Traceback" "$scratch/watch.log"; then failed "the witnesses: $(cat "$scratch/watch.log")"; fi
-[ "$(acknowledged)" -gt 1000 ] || failed "only $(acknowledged) rows were written: this tested nothing"
+stop_witnesses
 echo "all good"

@@ -20,9 +20,18 @@ failed() {
     exit 1
 }
 
-before_cleanup() { :; }  # a test may have something to end first
+# Halted processes go on again whatever stops the test.
+halted=()
+halt() {
+    kill -STOP "$@"
+    halted+=("$@")
+}
+go_on() {
+    for pid in "${halted[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
+    halted=()
+}
 cleanup() {
-    before_cleanup
+    go_on
     [ ${#started[@]} = 0 ] || kill "${started[@]}" 2>/dev/null || true
     "$pgkeel" down --purge --force --dir "$dir" >/dev/null 2>&1 || true
     rm -rf "$scratch"
@@ -48,6 +57,13 @@ start_cluster() { timeout 120 "$pgkeel" up -d --dir "$dir" --not-current >"$scra
 sql_on() { PGOPTIONS="-c client_min_messages=warning" PGSERVICEFILE=$dir/pg_service.conf timeout 20 psql "service=$1" -X -At -q -v ON_ERROR_STOP=1 -c "$2"; }
 sql() { sql_on demo "$1"; }
 
+# The node that takes writes, as PostgreSQL says.
+primary() { sql "select regexp_replace(current_setting('data_directory'), '^.*/(pg-.)/data$', '\\1')"; }
+etcd_ctl() {
+    ETCDCTL_API=3 etcdctl --cacert="$dir/tls/ca.crt" --user="pgkeel:$(jq -r .passwords.etcd "$dir/cluster.json")" \
+        --endpoints="$(jq -r '[.etcd[] | "https://127.0.0.1:\(.client_port)"] | join(",")' "$dir/cluster.json")" "$@"
+}
+
 members() { "$pgkeel" list --dir "$dir" -f json; }
 leader() { members | jq -r '.[] | select(.Role == "Leader").Member'; }
 standbys() { members | jq -r '.[] | select(.Role != "Leader").Member'; }
@@ -65,6 +81,26 @@ is_healthy() {
 }
 
 standbys_have_all() { [ "$(sql 'select count(*) from pg_stat_replication where flush_lsn = pg_current_wal_lsn()')" = 2 ]; }
+
+# A client that writes into the table ack, and witnesses that try to write on every node all the time (witnesses.py).
+start_witnesses() {
+    sql 'create table ack (id bigint primary key, at timestamptz default now())' >/dev/null
+    : >"$scratch/acknowledged"
+    python3 "$(dirname "$0")/witnesses.py" "$dir" "$scratch/acknowledged" >"$scratch/watch.log" 2>&1 &
+    witnesses=$!
+    started+=("$witnesses")
+    within 10 grep -q running "$scratch/watch.log" || failed "the witnesses do not run: $(cat "$scratch/watch.log")"
+}
+# never_two WHAT: no two nodes took writes at once so far.
+never_two() { if grep -q "TWO PRIMARIES" "$scratch/watch.log"; then failed "$1: $(grep "TWO PRIMARIES" "$scratch/watch.log" | head -3)"; fi; }
+# Says what they have seen, and demands that they saw enough, and never two.
+stop_witnesses() {
+    kill "$witnesses"
+    wait "$witnesses" || true
+    grep -v running "$scratch/watch.log" | sed 's/^/   /'
+    if grep -q "TWO PRIMARIES\|Traceback" "$scratch/watch.log"; then failed "the witnesses: $(cat "$scratch/watch.log")"; fi
+    [ "$(acknowledged)" -gt 1000 ] || failed "only $(acknowledged) rows were written: this tested nothing"
+}
 
 # A client that numbers its rows, one transaction each, and remembers which were acknowledged.
 start_writing() {

@@ -5,12 +5,6 @@
 pgkeel=$(readlink -f "$1")
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh"
-halted=()
-go_on() {
-    for pid in "${halted[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
-    halted=()
-}
-before_cleanup() { go_on; }
 
 port_of() { jq -r --arg name "$1" '.nodes[] | select(.name == $name).postgres_port' "$dir/cluster.json"; }
 proxy_port() { jq -r --arg listener "$1" '.proxy[$listener]' "$dir/cluster.json"; }

@@ -5,24 +5,10 @@
 pgkeel=$(readlink -f "$1")
 # shellcheck source=tests/integration/lib.sh
 source "$(dirname "$0")/lib.sh"
-halted=()
-go_on() {
-    for pid in "${halted[@]}"; do kill -CONT "$pid" 2>/dev/null || true; done
-    halted=()
-}
-before_cleanup() { go_on; }
-halt() {
-    kill -STOP "$@"
-    halted+=("$@")
-}
 halt_etcd() { halt "$(agent_pid etcd-1)" "$(agent_pid etcd-2)" "$(agent_pid etcd-3)"; }
 
 configure() { "$pgkeel" edit-config --dir "$dir" --force "$@" >"$scratch/said" 2>&1 || failed "edit-config $*: $(cat "$scratch/said")"; }
-ctl() {
-    ETCDCTL_API=3 etcdctl --cacert="$dir/tls/ca.crt" --user="pgkeel:$(jq -r .passwords.etcd "$dir/cluster.json")" \
-        --endpoints="$(jq -r '[.etcd[] | "https://127.0.0.1:\(.client_port)"] | join(",")' "$dir/cluster.json")" "$@"
-}
-key() { ctl get --print-value-only "/service/demo/$1"; }
+key() { etcd_ctl get --print-value-only "/service/demo/$1"; }
 with_role() { members | jq -r --arg role "$1" '.[] | select(.Role == $role).Member'; }
 number_with_role() { [ "$(with_role "$1" | wc -l)" = "$2" ]; }
 is_whole() {

@@ -8,7 +8,6 @@ source "$(dirname "$0")/lib.sh"
 
 # shellcheck disable=SC2120  # `refused` passes some
 up() { "$pgkeel" up -d --dir "$dir" --not-current ${agent:+"$agent"} "$@"; }
-primary() { sql "select regexp_replace(current_setting('data_directory'), '^.*/(pg-.)/data$', '\1')"; }
 streaming() { sql "select count(*) from pg_stat_replication where state = 'streaming'"; }
 two_stream() { [ "$(streaming)" = 2 ]; }
 
