@@ -88,7 +88,8 @@ class FakeServer final : public postgres::Server {
         state.synchronous_standby_names = to_setting(names);
         co_return state;
     }
-    SyncRule names{};  ///< synchronous_standby_names
+    SyncRule names{};                 ///< synchronous_standby_names
+    postgres::StopOptions last_stop;  ///< how it was asked to stop
     Task<Result<>> set_synchronous_standbys(std::optional<SyncRule> rule) override {
         names = rule.value_or(SyncRule{});
         co_return Result<>{};
@@ -129,6 +130,7 @@ class FakeServer final : public postgres::Server {
     Task<Result<Lsn>> stop(postgres::StopOptions options) override {
         running = false;
         clean_ = options.mode == postgres::StopMode::fast;
+        last_stop = options;
         if (as_primary && clean_) position.bytes += 1;  // the shutdown checkpoint; standbys below receive it first
         for (auto& [other, server] : all_.by_name)
             if (clean_ && server->running && server->follows == name_) server->position = Lsn{position.bytes + 1};

@@ -101,6 +101,15 @@ TEST(LeaseKeeper, all_who_ask_at_once_get_the_same_lease) {
     EXPECT_EQ(keeper.lease(), first);
 }
 
+TEST_F(NodeRaces, a_leader_that_loses_etcd_stops_so_that_its_standbys_get_everything) {
+    one.store.connect(false);
+    ASSERT_TRUE(loop.until([&] { return !one.server.running; }, 8s));
+    EXPECT_EQ(one.server.last_stop.mode, postgres::StopMode::fast);
+    EXPECT_TRUE(one.server.last_stop.urgent) << "before its lease ends";
+    EXPECT_LT(one.server.last_stop.timeout, 1s);
+    one.store.connect(true);
+}
+
 TEST_F(NodeRaces, a_checkpoint_that_a_promotion_still_owes_is_made_up_for) {
     one.server.timeline = Timeline{2};
     one.server.checkpointed = Timeline{1};

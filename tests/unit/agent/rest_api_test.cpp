@@ -435,7 +435,7 @@ TEST_F(RestApi, a_leader_without_etcd_goes_on_while_its_member_agrees) {
     a.store.connect(true);
 }
 
-TEST_F(RestApi, what_is_not_built_yet_says_so) {
+TEST_F(RestApi, pages_that_have_nothing_to_show_say_so) {
     FakeNode& node = start_leader();
     EXPECT_EQ(ask(node, "GET", "/failsafe").status, 502);
     EXPECT_EQ(ask(node, "POST", "/failsafe", R"({"name": "x"})").status, 502);
