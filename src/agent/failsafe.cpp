@@ -89,11 +89,13 @@ Task<> Failsafe::write_key(std::optional<ApiUrls> members, etcd::Revision mod_re
 
 Task<> Failsafe::run() {
     while (!stopped_) {
-        co_await parts_.clock.sleep_for(std::clamp<Duration>(ttl_ / 20, 100ms, 1s));
+        const Instant now = parts_.clock.now();
         const auto& held = parts_.lease.held();
-        const bool due = enabled_ && held && held->epoch == epoch_ && members_ && !stopped_ &&
-                         parts_.clock.now() - held->renewed_at > held->terms.renew_every * 3 / 2;
-        if (due) co_await ask_everybody();
+        const bool may = enabled_ && held && held->epoch == epoch_ && members_;
+        const Instant due_at = may ? held->renewed_at + held->terms.renew_every * 3 / 2 : now;
+        if (may && now >= due_at) co_await ask_everybody();
+        const Duration pause = enabled_ ? std::clamp<Duration>(ttl_ / 20, 100ms, 1s) : 1s;
+        co_await parts_.clock.sleep_until(std::max(due_at, parts_.clock.now() + pause));
     }
 }
 

@@ -55,8 +55,8 @@ std::string escape_html(std::string_view text) {
 
 }  // namespace
 
-std::string answer_bytes(const Response& response, const AnswerFrame& frame,
-                         std::chrono::system_clock::time_point date) {
+std::string answer_bytes(const Response& response, const AnswerFrame& frame, std::chrono::system_clock::time_point date,
+                         bool stays) {
     std::string out = fmt::format("HTTP/1.0 {} {}\r\n", response.status, reason_phrase(response.status));
     if (response.bare) return out + "\r\n";
     if (!frame.server_header.empty()) add_header(out, "Server", frame.server_header);
@@ -66,6 +66,7 @@ std::string answer_bytes(const Response& response, const AnswerFrame& frame,
     for (const auto& [name, value] : frame.extra_headers) add_header(out, name, value);
     // Beyond Patroni's: a client can tell a short answer from a whole one.
     add_header(out, "Content-Length", fmt::to_string(response.body.size()));
+    if (stays) add_header(out, "Connection", "keep-alive");
     out += "\r\n";
     return out + response.body;
 }

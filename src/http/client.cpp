@@ -22,6 +22,8 @@ constexpr std::uint64_t answer_bytes_max = 64UL * 1024 * 1024;
 constexpr std::size_t read_bytes = 16UL * 1024;
 /// An idle connection older than this is not worth the risk that something between has forgotten it.
 constexpr Duration idle_time_max = 60s;
+/// Of one place: as many as ask it for something at the same time, as a rule.
+constexpr std::ptrdiff_t kept_max = 2;
 
 using Key = std::tuple<std::string, std::string, bool>;
 using ConnectionPtr = std::shared_ptr<Connection>;
@@ -56,6 +58,7 @@ Result<std::string> request_bytes(const Url& url, const Request& request) {
     const std::string host = url.host.contains(':') ? fmt::format("[{}]", url.host) : url.host;
     std::string out = fmt::format("{} {} HTTP/1.1\r\nHost: {}{}\r\n", request.method, target, host,
                                   default_port ? std::string() : ":" + url.port);
+    out += "Connection: keep-alive\r\n";  // said aloud for the servers of HTTP/1.0
     for (const auto& [name, value] : request.headers) {
         if (name.empty() || !is_one_line(name) || !is_one_line(value)) return wrong("header " + name);
         fmt::format_to(std::back_inserter(out), "{}: {}\r\n", name, value);
@@ -80,9 +83,9 @@ struct Broken {
 
 struct Client::Impl {
     ClientTls tls;
-    TlsContext context;            ///< made by the first request that needs it
-    std::uint64_t generation = 0;  ///< connections of an older one are not kept
-    std::map<Key, Idle> idle;
+    TlsContext context;             ///< made by the first request that needs it
+    std::uint64_t generation = 0;   ///< connections of an older one are not kept
+    std::multimap<Key, Idle> idle;  ///< the newest of a key last
     Resolver resolver;
 
     Result<TlsContext> tls_context() {
@@ -95,17 +98,20 @@ struct Client::Impl {
     }
 
     ConnectionPtr take_idle(const Key& key, Instant now) {
-        const auto found = idle.find(key);
-        if (found == idle.end()) return nullptr;
-        const Idle one = std::move(found->second);
-        idle.erase(found);
+        const auto [begin, end] = idle.equal_range(key);
+        if (begin == end) return nullptr;
+        const auto newest = std::prev(end);
+        const Idle one = std::move(newest->second);
+        idle.erase(newest);
         const bool good = now - one.since < idle_time_max && !one.connection->has_pending_input();
         return good ? one.connection : nullptr;
     }
 
     void keep(const Key& key, ConnectionPtr connection, Instant now) {
         connection->never_expire();
-        idle[key] = {std::move(connection), now};
+        const auto [begin, end] = idle.equal_range(key);
+        if (std::distance(begin, end) >= kept_max) idle.erase(begin);
+        idle.emplace(key, Idle{std::move(connection), now});
     }
 
     Task<Result<ConnectionPtr>> connect(Clock& clock, Url url, Deadline deadline);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -28,6 +29,7 @@ class Collector : public beast::http::basic_parser<true> {
     Request request;
     Refusal refusal{.status = 0, .reason = {}};
     bool wants_continue = false;
+    bool keeps_connection = false;
 
   private:
     void refuse(int status, std::string reason, error_code& error) {
@@ -53,6 +55,9 @@ class Collector : public beast::http::basic_parser<true> {
                 break;
             case beast::http::field::transfer_encoding:
                 return refuse(501, "a body must have a Content-Length, transfer encodings are not supported", error);
+            case beast::http::field::connection:
+                keeps_connection = beast::http::token_list{value}.exists("keep-alive");
+                break;
             case beast::http::field::expect:
                 wants_continue = http_1_1_ && beast::iequals(value, "100-continue");
                 break;
@@ -96,6 +101,7 @@ struct RequestParser::Impl {
     Refusal refusal;
     std::string unread;          ///< bytes of the head that Beast wants to see again together with the next ones
     std::size_t head_bytes = 0;  ///< what Beast has taken
+    bool has_extra = false;
     std::size_t header_bytes_max = 0;
 };
 
@@ -114,6 +120,7 @@ RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 
 RequestParser::Stage RequestParser::feed(std::string_view bytes) {
     Impl& my = *impl_;
+    if (my.stage == Stage::complete) my.has_extra = my.has_extra || !bytes.empty();
     if (bytes.empty() || my.stage == Stage::complete || my.stage == Stage::refused) return my.stage;
     const auto refuse = [&my](Refusal refusal) {
         my.refusal = std::move(refusal);
@@ -124,6 +131,7 @@ RequestParser::Stage RequestParser::feed(std::string_view bytes) {
     if (in_head) my.unread += bytes;
     const std::string_view next = in_head ? std::string_view(my.unread) : bytes;
     error_code error;
+    const std::size_t size = next.size();
     const std::size_t used = my.collector.put(boost::asio::const_buffer(next.data(), next.size()), error);
     if (error && error != beast::http::error::need_more)
         return refuse(my.collector.refusal.status != 0 ? my.collector.refusal : refusal_for(error));
@@ -140,7 +148,10 @@ RequestParser::Stage RequestParser::feed(std::string_view bytes) {
             std::string().swap(my.unread);
         }
     }
-    if (my.collector.is_done()) my.stage = Stage::complete;
+    if (my.collector.is_done()) {
+        my.stage = Stage::complete;
+        my.has_extra = used < size;
+    }
     return my.stage;
 }
 
@@ -149,6 +160,9 @@ RequestParser::Stage RequestParser::stage() const {
 }
 bool RequestParser::wants_continue() const {
     return impl_->stage == Stage::body && impl_->collector.wants_continue;
+}
+bool RequestParser::keeps_connection() const {
+    return impl_->stage == Stage::complete && !impl_->has_extra && impl_->collector.keeps_connection;
 }
 std::size_t RequestParser::body_bytes() const {
     return impl_->collector.request.body.size();

@@ -29,12 +29,14 @@ class RequestParser {
     RequestParser(RequestParser&&) noexcept;
     RequestParser& operator=(RequestParser&&) noexcept;
 
-    /// The next bytes. What comes after the end of the request is ignored: one request a connection.
+    /// The next bytes. What comes after the end of the request is ignored, and ends the connection.
     Stage feed(std::string_view bytes);
     Stage stage() const;
     /// The client sends the body only after "100 Continue" (RFC 9110 §10.1.1).
     bool wants_continue() const;
     std::size_t body_bytes() const;
+    /// The client asked for the connection to stay ("Connection: keep-alive"), and sent nothing beyond its request.
+    bool keeps_connection() const;
     const Refusal& refusal() const;
     Request take();
 

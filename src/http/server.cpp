@@ -40,6 +40,7 @@ struct Session {
 
     std::shared_ptr<Connection> connection;
     asio::ip::address peer;
+    TlsContext tls{};  ///< what it was accepted with
     Phase phase = Phase::request;
     std::size_t body_bytes = 0;
     bool dropped = false;  ///< closed by us; the clock may be gone, so nothing more is asked of it
@@ -205,11 +206,22 @@ class Core : public std::enable_shared_from_this<Core> {
         Connection& connection = *session.connection;
         // Until the first byte there is no TLS state and no buffer: idle strangers are cheap.
         if (co_await connection.wait_readable() || session.dropped) co_return;
-        if (const TlsContext tls = tls_; tls && co_await connection.accept_tls(tls)) co_return;
-        if (session.dropped) co_return;
+        session.tls = tls_;
+        if (session.tls && co_await connection.accept_tls(session.tls)) co_return;
+        while (!session.dropped && co_await answer_one(session)) {
+            session.phase = Session::Phase::request;
+            session.body_bytes = 0;
+            connection.expire_at(clock_, clock_.now() + options_.limits.idle_deadline);
+            if (co_await connection.wait_readable() || session.dropped) co_return;
+            connection.expire_at(clock_, clock_.now() + options_.limits.header_deadline);
+        }
+    }
 
+    /// True: the connection stays for another request.
+    Task<bool> answer_one(Session& session) {
+        Connection& connection = *session.connection;
         RequestParser parser(options_.limits.header_bytes_max, options_.limits.body_bytes_max);
-        if (!co_await read_request(session, parser)) co_return;
+        if (!co_await read_request(session, parser)) co_return false;
         const bool refused = parser.stage() == RequestParser::Stage::refused;
         Response response;
         if (refused) {
@@ -223,17 +235,21 @@ class Core : public std::enable_shared_from_this<Core> {
             request.client_certificate = connection.client_certificate();
             const bool head = request.method == "HEAD";
             response = co_await handle(std::move(request));
-            if (session.dropped) co_return;
+            if (session.dropped) co_return false;
             if (head) response.body.clear();
         }
         session.phase = Session::Phase::answer;
         connection.expire_at(clock_, clock_.now() + options_.limits.body_deadline);
-        if (co_await connection.write(answer_bytes(response, frame_, clock_.wall_now())) || session.dropped) co_return;
+        // New certificates, and new rules for the client's, are for everybody.
+        const bool stays = parser.keeps_connection() && !response.bare && session.tls == tls_;
+        const auto failed = co_await connection.write(answer_bytes(response, frame_, clock_.wall_now(), stays));
+        if (failed || session.dropped || stays) co_return !failed && !session.dropped;
         // A peer that is still sending would lose the answer to a reset, and TLS says goodbye.
         if (refused || connection.is_tls()) {
             connection.expire_at(clock_, clock_.now() + goodbye_time);
             co_await connection.finish();
         }
+        co_return false;
     }
 
     /// False: the connection has ended, or took too long.

@@ -24,8 +24,9 @@ struct ServerTls {
 /// Strangers must not be able to silence health checks with idle or slow connections.
 struct Limits {
     std::chrono::milliseconds header_deadline{
-        5000};                                      ///< from accept (TLS handshake included) to the end of the headers
-    std::chrono::milliseconds body_deadline{5000};  ///< more for the body
+        5000};                                       ///< from accept (TLS handshake included) to the end of the headers
+    std::chrono::milliseconds body_deadline{5000};   ///< more for the body
+    std::chrono::milliseconds idle_deadline{15000};  ///< to the next request of a client that keeps its connection
     std::size_t header_bytes_max = 16 * 1024;
     std::size_t body_bytes_max = 1024 * 1024;
     std::size_t all_bodies_bytes_max = 8 * 1024 * 1024;  ///< of requests still being read; the oldest makes room
@@ -41,8 +42,8 @@ struct ServerOptions {
     Limits limits{};
 };
 
-/// An HTTP server in Patroni's manner: HTTP/1.0 answers, the connection is closed after each. Malformed requests get an
-/// HTML error page with 400, 411, 413, 431 or 501 and never reach the handler.
+/// An HTTP server in Patroni's manner: HTTP/1.0 answers, the connection is closed after each unless the client asks for
+/// it to stay. Malformed requests get an HTML error page with 400, 411, 413, 431 or 501 and never reach the handler.
 class Server {
   public:
     using Handler = std::function<Task<Response>(Request)>;

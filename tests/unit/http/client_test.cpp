@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace pgkeel::http {
 namespace {
 
@@ -73,10 +75,11 @@ TEST(client, sends_what_a_server_needs_to_know) {
     ASSERT_TRUE(
         ask_once(local(server.port()),
                  {.method = "POST", .target = "/v3/kv/txn", .headers = {{"Authorization", "t"}}, .body = "{}"}));
-    EXPECT_EQ(seen,
-              fmt::format(
-                  "POST /v3/kv/txn HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: t\r\nContent-Length: 2\r\n\r\n{{}}",
-                  server.port()));
+    EXPECT_EQ(
+        seen,
+        fmt::format("POST /v3/kv/txn HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: keep-alive\r\nAuthorization: t\r\n"
+                    "Content-Length: 2\r\n\r\n{{}}",
+                    server.port()));
 }
 
 TEST(client, reads_answers_without_a_length_and_of_head) {
@@ -104,6 +107,39 @@ TEST(client, uses_a_connection_again) {
         EXPECT_TRUE(loop.run(client.request(local(server.port()), {}, in(2s))));
         EXPECT_EQ(server.connections(), 2);
     }
+}
+
+TEST(client, keeps_two_connections_and_closes_the_oldest_beyond) {
+    ScriptedServer server([](Peer& peer, int) { serve_all(peer); });
+    Loop loop;
+    Client client({});
+    const auto one = [](Client& c, Url url) -> Task<> { EXPECT_TRUE(co_await c.request(std::move(url), {}, in(2s))); };
+    const auto at_once = [&](int count) -> Task<> {
+        std::vector<Task<>> tasks;
+        for (int i = 0; i < count; ++i) tasks.push_back(one(client, local(server.port())));
+        co_await all_of(std::move(tasks));
+    };
+    loop.run(at_once(3));
+    EXPECT_EQ(server.connections(), 3);
+    loop.run(at_once(2));
+    EXPECT_EQ(server.connections(), 3);
+    loop.run(at_once(3));
+    EXPECT_EQ(server.connections(), 4);
+}
+
+TEST(client, keeps_its_connection_to_our_server) {
+    std::set<std::string> seen;
+    ServerThread server({}, [&seen](Request request) -> Task<Response> {
+        seen.insert(request.header("connection"));
+        co_return Response{.body = "ok"};
+    });
+    Loop loop;
+    Client client({});
+    for (const auto& reply : loop.run(in_turn(client, local(server.port()), {{}, {.method = "POST"}, {}}))) {
+        ASSERT_TRUE(reply) << reply.error().line();
+        EXPECT_EQ(reply->header("connection"), "keep-alive");
+    }
+    EXPECT_EQ(seen, (std::set<std::string>{"keep-alive"}));
 }
 
 TEST(client, does_not_use_a_connection_again_that_the_peer_has_closed) {

@@ -28,10 +28,47 @@ Task<Response> describe(Request request) {
 
 TEST(server, answers_in_http_1_0_and_closes) {
     ServerThread server({.server_header = "pgkeel", .extra_headers = {{"X-Extra", "yes"}}}, describe);
-    const std::string answer = ask(server.port(), "GET /a?b HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n");
+    const std::string answer = ask(server.port(), "GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_TRUE(answer.starts_with("HTTP/1.0 200 OK\r\nServer: pgkeel\r\n")) << answer;
     EXPECT_TRUE(answer.contains("\r\nX-Extra: yes\r\n")) << answer;
     EXPECT_TRUE(answer.ends_with("\r\n\r\nGET /a?b from 127.0.0.1 tls=false length=false body=")) << answer;
+}
+
+constexpr const char* kept_request = "GET /x HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n";
+
+TEST(server, keeps_the_connection_of_who_asks_for_it) {
+    ServerThread server({}, describe);
+    const Peer peer(server.port());
+    for (int i = 0; i < 3; ++i) {
+        peer.send(kept_request);
+        const std::string answer = peer.receive("body=");
+        EXPECT_TRUE(answer.starts_with("HTTP/1.0 200 OK\r\n")) << answer;
+        EXPECT_TRUE(answer.contains("\r\nConnection: keep-alive\r\n")) << answer;
+    }
+    peer.send("POST /y HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");  // and the last one does not ask
+    const std::string last = peer.receive_all();
+    EXPECT_TRUE(last.ends_with("body=hello")) << last;
+    EXPECT_FALSE(last.contains("keep-alive")) << last;
+}
+
+TEST(server, ends_a_kept_connection_that_is_idle_or_sends_more_than_its_request) {
+    ServerThread server({.limits = {.idle_deadline = 100ms}}, describe);
+    const Peer idle(server.port());
+    idle.send(kept_request);
+    EXPECT_TRUE(idle.receive_all().ends_with("body="));
+    const Peer hasty(server.port());
+    hasty.send(std::string(kept_request) + kept_request);
+    const std::string answer = hasty.receive_all();
+    EXPECT_FALSE(answer.contains("keep-alive")) << answer;
+}
+
+TEST(server, drops_an_idle_kept_connection_for_a_new_one) {
+    ServerThread server({.limits = {.connections_max = 1}}, describe);
+    const Peer kept(server.port());
+    kept.send(kept_request);
+    EXPECT_TRUE(kept.receive("body=").contains("200 OK"));
+    EXPECT_TRUE(ask(server.port(), "GET /new HTTP/1.1\r\n\r\n").contains("GET /new"));
+    EXPECT_EQ(kept.receive_all(), "");
 }
 
 TEST(server, gives_bare_answers_to_health_checks) {
