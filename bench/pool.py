@@ -8,7 +8,7 @@ of them. CPU is the pooler's own user and system time over the transactions of t
 poolers are started here, on free ports of the loopback, and ended by pid. Needs root or the user postgres.
 With --engines epoll,io_uring there is a pgkeel of each instead of one with the default."""
 
-import argparse, json, os, re, resource, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, re, resource, shutil, signal, socket, ssl, statistics, subprocess, sys, tempfile, time
 
 PG = "/usr/lib/postgresql/15/bin/"
 TICK = os.sysconf("SC_CLK_TCK")
@@ -57,12 +57,12 @@ class Pooler:
             self.process.kill()
 
 
-def pgbench(pooler, seconds, protocol, clients, *more):
+def pgbench(pooler, seconds, protocol, clients, *more, tls=False):
     before = pooler.cpu_seconds()
     ran = subprocess.run([PG + "pgbench", "-h", "127.0.0.1", "-p", str(pooler.port), "-U", "postgres", "-n", "-S", "-M",
                           protocol, "-c", str(clients), "-j", "1", "-T", str(seconds), "-l",
                           "--log-prefix=" + os.path.join(scratch, "tx"), *more, "bench"],
-                         capture_output=True, text=True, env={**os.environ, "PGSSLMODE": "disable"})
+                         capture_output=True, text=True, env={**os.environ, "PGSSLMODE": "require" if tls else "disable"})
     used = pooler.cpu_seconds() - before
     count = re.search(r"transactions actually processed: (\d+)", ran.stdout)
     if not count or int(count.group(1)) == 0:
@@ -79,10 +79,18 @@ def pgbench(pooler, seconds, protocol, clients, *more):
             "p99_us": latencies[len(latencies) * 99 // 100]}
 
 
-def idle_clients(pooler, count):
+def idle_clients(pooler, count, tls=False):
     """Memory for each client that has logged in and does nothing."""
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+
     def login():
         s = socket.create_connection(("127.0.0.1", pooler.port))
+        if tls:
+            s.sendall(b"\0\0\0\x08\x04\xd2\x16\x2f")
+            if s.recv(1) != b"S":
+                raise ConnectionError("no TLS")
+            s = unverified.wrap_socket(s)
         body = b"\0\3\0\0user\0postgres\0database\0bench\0\0"
         s.sendall((len(body) + 4).to_bytes(4, "big") + body)
         seen = b""
@@ -144,6 +152,8 @@ try:
          " -c shared_buffers=256MB", "start"])
     run([PG + "createdb", "-h", home, "-p", str(server_port), "-U", "postgres", "bench"])
     run([PG + "pgbench", "-h", home, "-p", str(server_port), "-U", "postgres", "-i", "-s", "10", "-q", "bench"])
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-keyout", home + "/key.pem", "-out", home + "/certificate.pem"])
     version = subprocess.run([options.pgbouncer, "--version"], capture_output=True, text=True).stdout.split("\n")[0]
     tracks = tuple(int(n) for n in re.search(r"(\d+)\.(\d+)", version).groups()) >= (1, 21)
 
@@ -154,7 +164,8 @@ try:
         text = (f"[databases]\n{keys}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
                 "pool_mode = transaction\nmax_client_conn = 15000\ndefault_pool_size = 20\nunix_socket_dir =\n"
                 f"logfile = {home}/{name}.log\nlog_connections = 0\nlog_disconnections = 0\n"
-                "ignore_startup_parameters = extra_float_digits\n")
+                "ignore_startup_parameters = extra_float_digits\nclient_tls_sslmode = allow\n"
+                f"client_tls_key_file = {home}/key.pem\nclient_tls_cert_file = {home}/certificate.pem\n")
         if tracks or name != "pgbouncer":
             text += "max_prepared_statements = 200\n"
         with open(ini, "w") as file:
@@ -169,7 +180,7 @@ try:
         start(name + "_unix", [os.path.abspath(options.pgkeel), "proxy"], home, *settings)
     runs = [("simple", "simple", 16), ("extended", "extended", 16), ("prepared", "prepared", 16),
             ("1 client", "prepared", 1), ("4 clients", "prepared", 4), ("900 clients", "simple", 900),
-            ("connection each", "simple", 16)]
+            ("connection each", "simple", 16), ("TLS", "simple", 16), ("TLS prepared", "prepared", 16)]
     wanted = [name for name in options.only.split(",") if name]
     results = {}
     for number in range(options.rounds):
@@ -182,7 +193,7 @@ try:
                 more = ["-C"] if title == "connection each" else []
                 print(f"round {number + 1}/{options.rounds}: {title} through {pooler.name}", file=sys.stderr)
                 results.setdefault(title, {}).setdefault(pooler.name, []).append(
-                    pgbench(pooler, options.seconds, protocol, clients, *more))
+                    pgbench(pooler, options.seconds, protocol, clients, *more, tls=title.startswith("TLS")))
     print(f"pgkeel beside {version}: {options.rounds} rounds of {options.seconds} s, medians")
     print(f"{'':16} {'pooler':20} {'tps':>8} {'CPU µs':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8}")
     for title, by_pooler in results.items():
@@ -198,11 +209,12 @@ try:
             print(f"{title:16} {name:20} {middle['tps']:8.0f} {middle['cpu_us']:8.2f} {ratio} "
                   f"{middle['p50_us'] / 1000:8.2f} {middle['p99_us'] / 1000:8.2f}")
     if options.idle and not wanted:
-        for pooler in poolers[:2]:
-            idle = idle_clients(pooler, options.idle)
-            results.setdefault("idle", {})[pooler.name] = idle
-            print(f"idle clients     {pooler.name:20} {idle['clients']} clients, {idle['refused']} refused, "
-                  f"{idle['bytes_each']:.0f} bytes each")
+        for title in ("idle", "idle with TLS"):
+            for pooler in poolers[:2]:
+                idle = idle_clients(pooler, options.idle if title == "idle" else options.idle // 5, title != "idle")
+                results.setdefault(title, {})[pooler.name] = idle
+                print(f"{title:16} {pooler.name:20} {idle['clients']} clients, {idle['refused']} refused, "
+                      f"{idle['bytes_each']:.0f} bytes each")
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"pgbouncer": version, "results": results}, file, indent=1)
