@@ -6,8 +6,6 @@
 #include <chrono>
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -24,7 +22,7 @@ constexpr Duration pause_without_descriptors = 100ms;
 }  // namespace
 
 EpollListener::EpollListener(EpollLoop& loop, int socket, std::function<void(int)> accepted)
-    : loop_(loop), socket_(socket), unix_socket_(is_unix_socket(socket)), accepted_(std::move(accepted)) {
+    : loop_(loop), socket_(socket), accepted_(std::move(accepted)) {
     if (const int flags = ::fcntl(socket, F_GETFL); flags >= 0) ::fcntl(socket, F_SETFL, flags | O_NONBLOCK);
     watch();
 }
@@ -39,8 +37,6 @@ void EpollListener::on_events(std::uint32_t) {
     for (int i = 0; i < accepts_max && !stopped_; ++i) {
         const int client = ::accept4(socket_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
-            const int on = 1;
-            if (!unix_socket_) ::setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             ++loop_.count().accepted;
             accepted_(client);
             continue;

@@ -20,7 +20,6 @@ class EpollListener final : public EventTarget {
 
     EpollLoop& loop_;
     int socket_;
-    bool unix_socket_;
     bool stopped_ = false;
     std::uint64_t resume_timer_ = 0;
     std::function<void(int)> accepted_;

@@ -204,6 +204,15 @@ pool::OwnedWire EpollLoop::adopt(int socket, pool::WireOwner& owner, const Socke
     return start(std::move(state), owner, {});
 }
 
+pool::OwnedWire EpollLoop::adopt_accepted(int socket, bool unix_socket, pool::WireOwner& owner,
+                                          const SocketOptions& options) {
+    LooseWire::State state;
+    state.socket = Descriptor(socket);
+    state.unix_socket = unix_socket;
+    apply_to_accepted(socket, unix_socket, options);
+    return start(std::move(state), owner, {});
+}
+
 pool::OwnedWire EpollLoop::connect(const Endpoint& to, pool::WireOwner& owner, const SocketOptions& options) {
     LooseWire::State state;
     state.connecting = true;

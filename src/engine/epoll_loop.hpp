@@ -35,6 +35,8 @@ class EpollLoop final : public Loop {
     std::uint64_t after(Duration wait, Job job) override;
     void cancel(std::uint64_t timer) override { timers_.cancel(timer); }
     pool::OwnedWire adopt(int socket, pool::WireOwner& owner, const SocketOptions& options) override;
+    pool::OwnedWire adopt_accepted(int socket, bool unix_socket, pool::WireOwner& owner,
+                                   const SocketOptions& options) override;
     pool::OwnedWire connect(const Endpoint& to, pool::WireOwner& owner, const SocketOptions& options) override;
     LooseWire detach(pool::OwnedWire wire) override;
     pool::OwnedWire attach(LooseWire wire, pool::WireOwner& owner) override;

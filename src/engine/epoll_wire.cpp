@@ -34,7 +34,7 @@ WireExtra& EpollWire::extra() const {
 
 const pool::WireFacts& EpollWire::facts() const {
     std::optional<pool::WireFacts>& facts = extra().facts;
-    if (!facts) facts = socket_facts(socket());
+    if (!facts) facts = socket_facts(socket(), state_.unix_socket);
     return *facts;
 }
 
@@ -129,7 +129,7 @@ void EpollWire::finish_closing() {
     if (state_.extra && state_.extra->linger_timer != 0) loop_->cancel(state_.extra->linger_timer);
     if (stream() != nullptr && !write_broken_ && !blocked_) stream()->close_notify();
     // Bytes nobody has read make the kernel reset the connection, and the peer might lose our last words.
-    if (readable_ && !gone_ && !state_.unix_socket)
+    if (readable_ && !all_read_ && !gone_ && !state_.unix_socket)
         ::recv(socket(), nullptr, EpollLoop::buffer_size * 16, MSG_TRUNC | MSG_DONTWAIT);
     state_.socket.close();
     bury();

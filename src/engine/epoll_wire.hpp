@@ -129,6 +129,7 @@ class EpollWire final : public pool::Wire, public EventTarget {
 
     bool reading_ : 1 = true;
     bool readable_ : 1 = false;       ///< the kernel may have bytes, or the end
+    bool all_read_ : 1 = false;       ///< nothing but the end is left
     bool writable_ : 1 = false;       ///< an edge said so since the last attempt
     bool hangup_ : 1 = false;         ///< the peer sends no more: read until the end shows
     bool gone_ : 1 = false;           ///< in both directions

@@ -114,6 +114,7 @@ EpollWire::Input EpollWire::receive(char* into, std::size_t room, std::size_t& g
     } while (size < 0 && errno == EINTR);
     if (size > 0) {
         got = static_cast<std::size_t>(size);
+        all_read_ = got < room && hangup_;
         if (got < room && !hangup_) readable_ = false;
         return Input::more;
     }

@@ -61,6 +61,12 @@ Result<> set_permissions(const Endpoint& at, const ListenOptions& options) {
 
 }  // namespace
 
+void prepare_listener(int listening_socket) {
+    const int on = 1;
+    ::setsockopt(listening_socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(listening_socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
 Result<int> open_listener(const Endpoint& at, const ListenOptions& options) {
     const auto address = socket_address(at);
     if (!address) return fail("cannot listen", address.error());
@@ -78,6 +84,7 @@ Result<int> open_listener(const Endpoint& at, const ListenOptions& options) {
         // Its own address only, whatever the system's default: 0.0.0.0 and :: are two listeners on one port.
         if (address->family() == AF_INET6) set(IPPROTO_IPV6, IPV6_V6ONLY, 1);
         if (options.defer_accept_s > 0) set(IPPROTO_TCP, TCP_DEFER_ACCEPT, options.defer_accept_s);
+        prepare_listener(socket.number());
     }
     if (::bind(socket.number(), address->get(), address->size) != 0) return cannot_listen(at, errno);
     // Before listen(): nobody can connect while the permissions are those of the umask.

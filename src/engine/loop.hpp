@@ -85,8 +85,12 @@ class Loop {
     virtual std::uint64_t after(Duration wait, Job job) = 0;
     virtual void cancel(std::uint64_t timer) = 0;
 
-    /// Takes over an accepted socket.
+    /// Takes over a connected socket, wherever it comes from.
     virtual pool::OwnedWire adopt(int socket, pool::WireOwner& owner, const SocketOptions& options) = 0;
+    /// Takes over one that a listening socket has accepted which open_listener() or prepare_listener() made ready: for
+    /// clients who come for one transaction, every system call counts.
+    virtual pool::OwnedWire adopt_accepted(int socket, bool unix_socket, pool::WireOwner& owner,
+                                           const SocketOptions& options) = 0;
     /// Begins to connect; connected() or closed() follow, never from inside the call.
     virtual pool::OwnedWire connect(const Endpoint& to, pool::WireOwner& owner, const SocketOptions& options) = 0;
 
@@ -116,6 +120,8 @@ struct ListenOptions {
     std::string unix_group = {};
 };
 Result<int> open_listener(const Endpoint& at, const ListenOptions& options);
+/// Of TCP: what it accepts has TCP_NODELAY and SO_KEEPALIVE on (Linux: the listening socket's options are inherited).
+void prepare_listener(int listening_socket);
 
 /// Blocking: for Loop::offload. Addresses of a host name, in the resolver's order. Errors: not_found, unavailable.
 Result<std::vector<std::string>> resolve_host(const std::string& host);

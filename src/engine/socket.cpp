@@ -20,20 +20,21 @@ void set(int socket, int level, int option, int value) {
 
 /// An IPv4 client of an IPv6 listener is shown as what it is.
 void name_address(const sockaddr_storage& from, std::string& address, std::uint16_t& port) {
-    char text[INET6_ADDRSTRLEN] = "";
+    const auto dotted = [](const void* bytes) {
+        const auto* b = static_cast<const unsigned char*>(bytes);
+        return fmt::format("{}.{}.{}.{}", b[0], b[1], b[2], b[3]);  // a third of what inet_ntop() takes
+    };
     if (from.ss_family == AF_INET) {
         const auto& v4 = reinterpret_cast<const sockaddr_in&>(from);
-        ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+        address = dotted(&v4.sin_addr);
         port = ntohs(v4.sin_port);
     } else if (from.ss_family == AF_INET6) {
         const auto& v6 = reinterpret_cast<const sockaddr_in6&>(from);
-        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-            ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text, sizeof text);
-        else
-            ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+        char text[INET6_ADDRSTRLEN] = "";
+        ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+        address = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) ? dotted(&v6.sin6_addr.s6_addr[12]) : text;
         port = ntohs(v6.sin6_port);
     }
-    address = text;
 }
 
 }  // namespace
@@ -91,23 +92,29 @@ bool is_unix_socket(int socket) {
 }
 
 void apply_options(int socket, bool unix_socket, const SocketOptions& options) {
+    if (!unix_socket) {
+        set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+        set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+    }
+    apply_to_accepted(socket, unix_socket, options);
+}
+
+void apply_to_accepted(int socket, bool unix_socket, const SocketOptions& options) {
     if (options.buffer_bytes > 0) {
         set(socket, SOL_SOCKET, SO_SNDBUF, options.buffer_bytes);
         set(socket, SOL_SOCKET, SO_RCVBUF, options.buffer_bytes);
     }
     if (unix_socket) return;
-    set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
     if (options.user_timeout_ms > 0) set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms);
-    if (!options.keepalive) return;
-    set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (!options.keepalive) return set(socket, SOL_SOCKET, SO_KEEPALIVE, 0);
     if (options.keepalive_count > 0) set(socket, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_count);
     if (options.keepalive_idle_s > 0) set(socket, IPPROTO_TCP, TCP_KEEPIDLE, options.keepalive_idle_s);
     if (options.keepalive_interval_s > 0) set(socket, IPPROTO_TCP, TCP_KEEPINTVL, options.keepalive_interval_s);
 }
 
-pool::WireFacts socket_facts(int socket) {
+pool::WireFacts socket_facts(int socket, bool unix_socket) {
     pool::WireFacts facts;
-    if (is_unix_socket(socket)) {
+    if (unix_socket) {
         facts.unix_socket = true;
         facts.address = facts.local_address = "unix";
         ucred peer{};

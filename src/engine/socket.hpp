@@ -49,8 +49,10 @@ std::string to_string(const Endpoint& endpoint);
 
 bool is_unix_socket(int socket);
 void apply_options(int socket, bool unix_socket, const SocketOptions& options);
+/// Of what a prepared listener has accepted: it has TCP_NODELAY and SO_KEEPALIVE already.
+void apply_to_accepted(int socket, bool unix_socket, const SocketOptions& options);
 /// Asks the kernel; what it does not know (any more) stays empty.
-pool::WireFacts socket_facts(int socket);
+pool::WireFacts socket_facts(int socket, bool unix_socket);
 /// The error the socket has waiting, and has no more: "" when there is none.
 std::string take_socket_error(int socket);
 

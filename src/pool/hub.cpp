@@ -187,9 +187,10 @@ std::string Hub::make_unknown_name() {
 std::uint64_t Hub::new_cancel_key(ClientRef client) {
     for (;;) {
         // Without randomness nobody may guess it from the number before: then there is no key, and 0 means that.
-        const auto random = auth::random_bytes(8);
-        if (!random) return 0;
-        std::string bytes = *random;
+        if (cancel_randomness.empty()) cancel_randomness = auth::random_bytes(64UL * 8).value_or("");
+        if (cancel_randomness.empty()) return 0;
+        std::string bytes = cancel_randomness.substr(cancel_randomness.size() - 8);
+        cancel_randomness.resize(cancel_randomness.size() - 8);
         bytes[0] = static_cast<char>(bytes[0] & 0x7f);  // some clients take the first half for a process id
         if (const std::int64_t peer = config_->settings.peer_id; peer > 0) {
             bytes[1] = static_cast<char>(peer & 0xff);

@@ -114,6 +114,7 @@ class Hub {
     bool paused = false;  ///< all of it
     Phase phase = Phase::running;
     std::unordered_map<std::uint64_t, ClientRef> cancel_keys;
+    std::string cancel_randomness;  ///< for the next keys: the generator is asked for many at a time
 
     std::shared_ptr<const config::PoolerConfig> config() const { return config_; }
     std::shared_ptr<const Access> access() const { return access_; }

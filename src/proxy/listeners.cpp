@@ -32,6 +32,7 @@ bool Listeners::inherit(const engine::Endpoint& at, const config::Listener& list
     const std::size_t had = sockets_.size();
     for (Inherited& each : inherited_) {
         if (!each.socket || each.at.host != at.host || each.at.port != at.port) continue;
+        if (!at.is_unix()) engine::prepare_listener(each.socket.number());
         sockets_.push_back(std::make_unique<Socket>(at, std::move(each.socket), &listener));
     }
     return sockets_.size() > had;
@@ -102,10 +103,10 @@ void Listeners::start() {
 
 void Listeners::start(const Socket& socket, Thread& thread) {
     const config::Listener& listener = *socket.listener;
-    const auto here = [&thread, &listener](int client) { thread.adopt(client, listener); };
+    const auto here = [&thread, &listener](int client) { thread.adopt(client, false, listener); };
     const auto in_turn = [this, &listener](int client) {
         Thread& next = *threads_[next_thread_++ % threads_.size()];
-        next.loop().post([&next, &listener, client] { next.adopt(client, listener); });
+        next.loop().post([&next, &listener, client] { next.adopt(client, true, listener); });
     };
     const int number = socket.socket.number();
     const std::uint64_t listening =

@@ -53,9 +53,9 @@ void Thread::maintain() {
     loop_->after(maintenance_period, [this] { maintain(); });
 }
 
-void Thread::adopt(int socket, const config::Listener& listener) {
+void Thread::adopt(int socket, bool unix_socket, const config::Listener& listener) {
     worker_.accept(listener, [&](pool::WireOwner& owner) {
-        return loop_->adopt(socket, owner, socket_options(worker_.config().settings));
+        return loop_->adopt_accepted(socket, unix_socket, owner, socket_options(worker_.config().settings));
     });
 }
 

@@ -28,7 +28,7 @@ class Thread final : public pool::Surroundings {
     engine::Loop& loop() { return *loop_; }
     Resolver& resolver() { return resolver_; }
     /// A new client's socket. On this thread.
-    void adopt(int socket, const config::Listener& listener);
+    void adopt(int socket, bool unix_socket, const config::Listener& listener);
 
     Instant now() const override { return loop_->now(); }
     WallTime wall_now() const override { return std::chrono::system_clock::now(); }

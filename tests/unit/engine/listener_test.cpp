@@ -50,6 +50,35 @@ TEST_P(listener, gives_each_client_as_a_socket_that_does_not_block) {
     ::close(listening);
 }
 
+int option(int socket, int level, int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    ::getsockopt(socket, level, name, &value, &size);
+    return value;
+}
+
+TEST_P(listener, gives_the_options_of_tcp_to_what_it_accepts) {
+    const auto loop = make_loop();
+    const int listening = tcp_listener();
+    std::vector<int> accepted;
+    loop->listen(listening, [&](int socket) { accepted.push_back(socket); });
+    const Peer usual = connect_tcp(port_of(listening));
+    const Peer other = connect_tcp(port_of(listening));
+    ASSERT_TRUE(run_until(*loop, [&] { return accepted.size() == 2; }));
+    EXPECT_EQ(option(accepted[0], IPPROTO_TCP, TCP_NODELAY), 1);
+    EXPECT_EQ(option(accepted[0], SOL_SOCKET, SO_KEEPALIVE), 1);
+    Listener first, second;
+    const auto first_wire =
+        loop->adopt_accepted(accepted[0], false, first, {.keepalive_count = 7, .user_timeout_ms = 1234});
+    const auto second_wire = loop->adopt_accepted(accepted[1], false, second, {.keepalive = false});
+    EXPECT_EQ(option(accepted[0], IPPROTO_TCP, TCP_KEEPCNT), 7);
+    EXPECT_EQ(option(accepted[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 1234);
+    EXPECT_EQ(option(accepted[1], SOL_SOCKET, SO_KEEPALIVE), 0);
+    EXPECT_EQ(first_wire->facts().address, "127.0.0.1");
+    EXPECT_EQ(first_wire->facts().local_port, port_of(listening));
+    ::close(listening);
+}
+
 TEST_P(listener, may_be_stopped_from_its_own_call) {
     const auto loop = make_loop();
     const int listening = tcp_listener();
