@@ -47,6 +47,9 @@ Result<ErrorFields> read_error_fields(std::string_view body) {
             case 'W':
                 out.where = value;
                 break;
+            case 'R':
+                out.routine = value;
+                break;
             default:
                 break;
         }

@@ -14,6 +14,7 @@ struct ErrorFields {
     std::string_view detail;
     std::string_view hint;
     std::string_view where;
+    std::string_view routine;  ///< of PostgreSQL's source: never translated
 
     bool ends_the_connection() const { return severity == "FATAL" || severity == "PANIC"; }
 };

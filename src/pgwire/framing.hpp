@@ -39,8 +39,8 @@ class TypeSet {
     std::array<bool, 256> has_{};
 };
 
-/// What a pooler must see of a server's answers. The rest — rows, copied data, notices — goes to the client unseen.
-inline constexpr TypeSet server_landmarks{"ZCES123tnTsIGHWA"};
+/// What a pooler must see of a server's answers. The rest — rows, copied data — goes to the client unseen.
+inline constexpr TypeSet server_landmarks{"ZCES123tnTsIGHWAN"};
 
 /// What stands at the front of the bytes received.
 struct Front {

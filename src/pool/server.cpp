@@ -30,7 +30,13 @@ constexpr std::uint32_t seen_message_max = 1 << 16;
 
 bool needs_body(char type) {
     return type == types::ready_for_query || type == types::command_complete || type == types::error_response ||
-           type == types::parameter_status;
+           type == types::notice_response || type == types::parameter_status;
+}
+
+/// An error says that there is less than the client believes, the others belong to the session.
+bool is_seen_in_doubt(char type) {
+    return type == types::ready_for_query || type == types::error_response || type == types::parameter_status ||
+           type == types::notification_response;
 }
 
 }  // namespace
@@ -125,7 +131,7 @@ void Server::answer_what_is_due() {
             pgwire::backend::write_parse_complete(writer);
         else
             pgwire::backend::write_close_complete(writer);
-        if (partner_ != nullptr) partner_->deliver(message);
+        if (partner_ != nullptr && !in_doubt_) partner_->deliver(message);
     }
 }
 
@@ -326,7 +332,7 @@ std::size_t Server::read_answers(std::string_view bytes) {
     };
     while (used < bytes.size()) {
         pgwire::Front front;
-        const bool own = swallowing_body_ || partner_ == nullptr ||
+        const bool own = swallowing_body_ || in_doubt_ || partner_ == nullptr ||
                          (!answers_.empty() && answers_.front().way == Answer::Way::swallow);
         if (own) {
             front = scanner_.look(bytes.substr(used));
@@ -358,7 +364,7 @@ std::size_t Server::read_answers(std::string_view bytes) {
         }
         if (front.kind == Kind::begun && needs_body(front.head.type) && front.head.length <= seen_message_max) break;
         const std::string_view body = front.kind == Kind::whole ? front.body(rest) : std::string_view();
-        const bool forward = judge(front.head.type, body);
+        const bool forward = judge(front.head.type, body) && (!in_doubt_ || is_seen_in_doubt(front.head.type));
         scanner_.take(front, front.bytes);
         if (!forward) {
             deliver();
@@ -436,6 +442,7 @@ bool Server::judge(char type, std::string_view body) {
             if (any && front == Answer::Kind::execute) answers_.pop();
             return !own;
         case types::copy_in_response:
+            if (in_doubt_) refuse_copy();
             if (any) {
                 const Answers::Copy copy = answers_.begin_copy();
                 ignored_syncs_ = copy.syncs;
@@ -454,6 +461,8 @@ bool Server::judge(char type, std::string_view body) {
             return judge_ready(body);
         case types::notification_response:
             return partner_ != nullptr;
+        case types::notice_response:
+            return !own && !is_unconfirmed_commit(body);
         default:
             return !own;
     }
@@ -528,6 +537,33 @@ bool Server::say_in_own_name(const Answer::Subject& subject, std::string_view sq
                                            .detail = {},
                                            .hint = {}});
     return true;
+}
+
+/// A commit whose wait for a synchronous standby was cancelled has happened on this server alone, and may be lost with
+/// it. PostgreSQL says so in a warning and reports success; natively the client gets an error instead. Not of class 40:
+/// who repeats transactions by that would do this one twice.
+bool Server::is_unconfirmed_commit(std::string_view body) {
+    if (partner_ == nullptr || in_doubt_ || worker_->config().settings.pgbouncer_compat) return false;
+    const auto fields = pgwire::backend::read_error_fields(body);
+    if (!fields || fields->severity != "WARNING" || fields->routine != "SyncRepWaitForLSN") return false;
+    log::warning("{} a commit was not confirmed by a synchronous standby: {}", label(), fields->message);
+    pgwire::Writer writer(made_);
+    pgwire::backend::write_error_response(
+        writer, {.severity = Severity::error,
+                 .sqlstate = "08007",
+                 .message = "the transaction is committed on the primary, and no synchronous standby has confirmed it",
+                 .detail = fmt::format("The server said: {}.", fields->message),
+                 .hint = "It is lost if the primary is lost now. Look whether it is there before you repeat it."});
+    in_doubt_ = true;
+    return true;
+}
+
+/// Its client believes that an error has ended its request, and will send nothing.
+void Server::refuse_copy() {
+    std::string message;
+    pgwire::Writer writer(message);
+    pgwire::frontend::write_copy_fail(writer, "the commit before was not confirmed by a synchronous standby");
+    wire_->put(message);
 }
 
 /// The server ignores everything up to the next Sync (PostgreSQL, "Extended Query").
@@ -609,7 +645,7 @@ bool Server::judge_ready(std::string_view body) {
                 if (effect.statement >= over.subject->completed) partner_->completed({}, {&effect, 1});
         if (over.kind == Answer::Kind::query || over.kind == Answer::Kind::sync) break;
     }
-    skipping_ = copying_in_ = copying_both_ = false;
+    skipping_ = copying_in_ = copying_both_ = in_doubt_ = false;
     ignored_syncs_ = 0;
     ready_now_ = true;
     ready_own_ = own;

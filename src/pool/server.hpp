@@ -173,6 +173,8 @@ class Server final : public WireOwner {
     /// Whether the message goes to the partner. With the body where one is needed.
     bool judge(char type, std::string_view body);
     bool judge_error(std::string_view body);
+    bool is_unconfirmed_commit(std::string_view body);
+    void refuse_copy();
     bool say_in_own_name(const Answer::Subject& subject, std::string_view sqlstate);
     bool judge_ready(std::string_view body);
     bool judge_parameter(std::string_view body);
@@ -206,10 +208,12 @@ class Server final : public WireOwner {
     bool skipping_ = false;  ///< after an error, until a Sync is answered
     bool copying_in_ = false, copying_both_ = false;
     bool swallowing_body_ = false;  ///< what comes of the present body is not for the client
-    bool ready_now_ = false;        ///< ReadyForQuery was read, and what comes of it is still to be done
-    bool own_failed_ = false;       ///< a query of ours had an error
-    bool ready_own_ = false;        ///< it was the end of a query of ours
-    bool confused_ = false;         ///< it answered what it was not asked
+    /// Its client was told that its commit is in doubt: up to ReadyForQuery the server's answers are not for it.
+    bool in_doubt_ = false;
+    bool ready_now_ = false;   ///< ReadyForQuery was read, and what comes of it is still to be done
+    bool own_failed_ = false;  ///< a query of ours had an error
+    bool ready_own_ = false;   ///< it was the end of a query of ours
+    bool confused_ = false;    ///< it answered what it was not asked
     bool needs_reset_ = false, must_reset_ = false, is_resetting_ = false;
     bool release_when_quiet_ = false;
     bool last_words_ = false;  ///< a fatal error was delivered

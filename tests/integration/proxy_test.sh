@@ -367,6 +367,33 @@ enters app secret-of-app-2
 direct postgres "alter role app password 'secret-of-app'"
 end "$proxy_pid"
 
+step "a commit whose wait for a standby is cancelled is no success, natively"
+direct app "create table unconfirmed (id int); grant insert on unconfirmed to app"
+direct postgres "alter system set synchronous_standby_names = 'nobody'"
+direct postgres "select pg_reload_conf()" >/dev/null
+cancel_the_wait() { # until there is one
+    [ "$(direct postgres "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep'")" -gt 0 ]
+}
+commits() { # COMPAT PROTOCOL
+    proxy "doubt$1$2" < <({ databases; common; echo "auth_type = scram-sha-256"; echo "pgbouncer_compat = $1"; })
+    echo 'insert into unconfirmed values (1);' >"$scratch/insert.sql"
+    pgbench app -f "$scratch/insert.sql" -M "$2" -t 1 >"$scratch/doubt$1$2.out" 2>&1 &
+    local pid=$!
+    within 10 cancel_the_wait || problem "nobody waits for the standby"
+    wait $pid || true
+    end "$proxy_pid"
+}
+for protocol in simple extended prepared; do
+    commits 0 $protocol
+    grep -q 'no synchronous standby has confirmed it' "$scratch/doubt0$protocol.out" ||
+        problem "$protocol: the client did not hear of it: $(cat "$scratch/doubt0$protocol.out")"
+done
+commits 1 simple
+grep -q '^number of transactions actually processed: 1/1' "$scratch/doubt1simple.out" || problem "with pgbouncer_compat: $(cat "$scratch/doubt1simple.out")"
+[ "$(direct app 'select count(*) from unconfirmed')" = 4 ] || problem "they are committed all the same"
+PGOPTIONS='-c synchronous_commit=local' direct postgres "alter system reset synchronous_standby_names"
+direct postgres "select pg_reload_conf()" >/dev/null
+
 step "afterwards"
 if grep -rnE 'secret-of|SCRAM-SHA-256\$' "$scratch"/*.log | grep -v postgres.log; then problem "a password is in a log"; fi
 if grep -nE 'PANIC|terminated by signal' "$scratch/postgres.log"; then problem "PostgreSQL suffered"; fi

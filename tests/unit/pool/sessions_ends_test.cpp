@@ -12,6 +12,41 @@ namespace {
 using std::string;
 using namespace std::string_literals;
 
+constexpr const char* in_doubt =
+    "E(ERROR 08007 the transaction is committed on the primary, and no synchronous standby has confirmed it)";
+
+TEST(sessions_doubt, a_commit_that_no_standby_has_confirmed_is_no_success) {
+    World world;
+    world.start();
+    FakeClient &a = world.client(), &b = world.client();
+    EXPECT_EQ(a.query("unconfirmed").answer(), in_doubt + " Z(I)"s);
+    EXPECT_EQ(a.parse("", "unconfirmed").bind("").execute().sync().answer(), "1 2 "s + in_doubt + " Z(I)");
+    EXPECT_EQ(a.query("unconfirmed; mark x; notice y").answer(), in_doubt + " Z(I)"s);
+    EXPECT_EQ(b.query("mark b").answer(), "T D(b) C(SELECT 1) Z(I)") << "the next one is not concerned";
+    EXPECT_EQ(a.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST(sessions_doubt, leaves_no_copy_waiting_for_a_client_that_knows_nothing_of_it) {
+    World world;
+    world.start();
+    FakeClient& a = world.client();
+    const string answer = a.query("unconfirmed; COPY IN").answer();
+    EXPECT_TRUE(answer.starts_with(in_doubt)) << answer;
+    EXPECT_TRUE(answer.ends_with(" Z(I)")) << answer;
+    EXPECT_EQ(a.query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST(sessions_doubt, is_a_warning_where_pgbouncer_is_wanted) {
+    World world;
+    world.config.settings.pgbouncer_compat = true;
+    world.start();
+    const string answer = world.client().query("unconfirmed").answer();
+    EXPECT_TRUE(answer.ends_with(" C(COMMIT) Z(I)")) << answer;
+    EXPECT_TRUE(answer.starts_with("N(")) << answer;
+}
+
 TEST(sessions_copy, data_that_comes_late_harms_nobody) {
     World world;
     world.start();

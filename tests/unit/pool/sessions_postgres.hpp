@@ -638,6 +638,19 @@ inline bool Backend::execute(std::string statement, bool describe, const std::ve
             pgwire::backend::write_notice_response(out, {pgwire::backend::Severity::notice, "00000", rest(), "", ""});
         });
         complete("NOTICE");
+    } else if (command == "unconfirmed") {
+        // As SyncRepWaitForLSN() of PostgreSQL 15 says it when the wait of a commit is cancelled.
+        send([](pgwire::Writer& out) {
+            out.begin('N');
+            for (const std::string_view field :
+                 {"SWARNUNG", "VWARNING", "C01000", "Mcanceling wait for synchronous replication due to user request",
+                  "DThe transaction has already committed locally, but might not have been replicated to the standby.",
+                  "Fsyncrep.c", "L287", "RSyncRepWaitForLSN"})
+                out.text(field);
+            out.byte(0);
+            out.end();
+        });
+        complete("COMMIT");
     } else if (command == "listen" || command == "prepare") {
         left_.insert(command + " " + rest().substr(0, rest().find(' ')));
         complete(lower(verb) == "listen" ? "LISTEN" : "PREPARE");
