@@ -131,7 +131,8 @@ Assembly::Assembly(asio::any_io_executor executor, config::AgentConfig config, s
       peers_(clock_, peer_tls(config_), authorization_of(config_)),
       scripts_(executor, clock_, config_),
       server_(executor, clock_, workers_, config_),
-      fences_(executor, clock_, workers_, config_) {}
+      fences_(executor, clock_, workers_, config_),
+      storage_(config_.postgresql.data_dir, std::chrono::seconds(config_.storage_timeout_seconds)) {}
 
 void Assembly::make_node() {
     Identity identity = identity_of(config_);
@@ -143,7 +144,7 @@ void Assembly::make_node() {
         log::warning("{}", cached.error().line());
     else if (*cached)
         dynamic = std::move(**cached);
-    node_ = std::make_unique<Node>(Outside{executor_, clock_, *store_, server_, peers_, scripts_, fences_},
+    node_ = std::make_unique<Node>(Outside{executor_, clock_, *store_, server_, peers_, scripts_, fences_, storage_},
                                    cluster::Keys{config_.prefix()}, std::move(identity), json::serialize(dynamic));
     rest_ = std::make_unique<rest::RestApi>(
         rest::RestApi::Parts{*node_, server_, clock_, *store_, peers_, [this] { reload(); }}, config_);

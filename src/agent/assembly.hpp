@@ -1,5 +1,6 @@
 #pragma once
 #include "agent/local_fences.hpp"
+#include "agent/local_storage.hpp"
 #include "agent/node.hpp"
 #include "agent/rest/api.hpp"
 #include "agent/script_runner.hpp"
@@ -52,6 +53,7 @@ class Assembly {
     ScriptRunner scripts_;
     postgres::LocalServer server_;
     LocalFences fences_;
+    LocalStorage storage_;
     std::unique_ptr<Node> node_;
     std::unique_ptr<rest::RestApi> rest_;
     std::unique_ptr<http::Server> listener_;

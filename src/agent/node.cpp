@@ -128,6 +128,9 @@ Task<> Node::cycle() {
         seen_.failsafe_active = failsafe_.extends_lease();
         seen_.releasing = keeper_.releasing();
         seen_.unfit_to_lead = out_.fences.unfit();
+        Storage::Trouble trouble = out_.storage.trouble(seen_.now);
+        seen_.cannot_write = std::move(trouble.why);
+        seen_.writes_hang = trouble.hangs;
         if (!seen_.lease || seen_.server.is_primary()) seen_.start_as_primary_failed = false;
         const ha::Decision decision = ha::decide(seen_);
         note(decision);

@@ -4,6 +4,7 @@
 #include "agent/flight_recorder.hpp"
 #include "agent/lease_keeper.hpp"
 #include "agent/scripts.hpp"
+#include "agent/storage.hpp"
 #include "agent/sync_keeper.hpp"
 #include "async/clock.hpp"
 #include "async/event.hpp"
@@ -31,6 +32,7 @@ struct Outside {
     cluster::Peers& peers;
     Scripts& scripts;
     Fences& fences = no_fences();
+    Storage& storage = sound_storage();
 };
 
 /// Who this node is; changes with a reload of its file.

@@ -15,6 +15,7 @@ struct PeerStatus {
     std::string system_identifier;
     Tags tags;
     bool watchdog_failed = false;
+    bool cannot_write = false;      ///< its volumes take nothing
     bool history_diverged = false;  ///< it has to be rewound before it can follow or lead
     /// False: it has not replayed the WAL it has on its own disk yet, or its server was not asked just now. It may have
     /// more than `position`.

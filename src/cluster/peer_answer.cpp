@@ -17,8 +17,10 @@ PeerStatus parse_peer_status(const std::string& name, std::string_view body) {
     status.timeline = timeline_of(in, "timeline");
     status.watchdog_failed = truth_of(in, "watchdog_failed");
     status.tags = read_tags(object_of(in, "tags"));
-    if (const boost::json::object* ours = object_of(in, "pgkeel"))
+    if (const boost::json::object* ours = object_of(in, "pgkeel")) {
         status.history_diverged = truth_of(*ours, "history_diverged");
+        status.cannot_write = !text_of(*ours, "cannot_write").empty();
+    }
 
     const std::string role = text_of(in, "role");
     const boost::json::object* xlog = object_of(in, "wal");

@@ -95,6 +95,7 @@ void read_own(const View& view, AgentConfig& config) {
     config.guardian = view.flag("pgkeel.guardian");
     config.fence_command = view.text("pgkeel.fence_command");
     config.fence_timeout_seconds = static_cast<int>(view.number("pgkeel.fence_timeout"));
+    config.storage_timeout_seconds = static_cast<int>(view.number("pgkeel.storage_timeout"));
 }
 
 }  // namespace

@@ -120,6 +120,7 @@ struct AgentConfig {
     bool guardian = true;       ///< a process that ends PostgreSQL when the agent cannot
     std::string fence_command;  ///< run against a leader that has not released its lease, before a promotion
     int fence_timeout_seconds = 30;
+    int storage_timeout_seconds = 10;  ///< a write that takes longer hangs; 0: nobody looks
     Tags tags;
     json::object published_tags;  ///< as written, order and types kept, standard false ones dropped
     log::Options log;

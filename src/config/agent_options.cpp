@@ -415,6 +415,15 @@ constexpr auto own_options = std::to_array<Option>({
      .help = "how long one run of fence_command may take",
      .minimum = 1,
      .maximum = 3600},
+    {.path = "storage_timeout",
+     .kind = Kind::integer,
+     .unit = "s",
+     .default_value = "10",
+     .help =
+         "a small write to the volumes of the data directory and its WAL that takes longer hangs: a primary then makes "
+         "way for a node whose volumes work, as it does when they are full or broken; 0: nobody looks",
+     .minimum = 0,
+     .maximum = 3600},
 });
 
 }  // namespace

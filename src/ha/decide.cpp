@@ -199,13 +199,16 @@ Decision decide_down_with_lease(const Snapshot& s) {
     if (s.settings.standby_cluster) return start_standby_leader(s, was_primary(s.server));
     if (s.server.standby_signal)
         return {StartServer{}, Reason::leader_in_recovery, "starting as readonly because i had the session lock"};
-    if (s.settings.primary_start_timeout == 0s) {
+    if (s.settings.primary_start_timeout == 0s || !s.cannot_write.empty()) {
         const Succession succession = who_could_succeed(s);
         std::set<std::string> others = s.race_members;
         others.erase(s.name);
         if (auto names = peers_to_ask(s, others, 2s); !names.empty())
             return {ProbePeers{std::move(names)}, Reason::peers_unknown,
                     "postgres is down: asking who could take over"};
+        if (succession.possible && !s.cannot_write.empty())
+            return {ReleaseLease{}, Reason::cannot_write,
+                    fmt::format("released the leader key: {}; {}", s.cannot_write, succession.why)};
         if (succession.possible)
             return {
                 ReleaseLease{}, Reason::failover_preferred_to_restart,
@@ -278,6 +281,21 @@ Decision decide_starting(const Snapshot& s) {
                 fmt::format("PostgreSQL is still starting up, {:.0f} s so far", seconds(starting)));
 }
 
+/// A primary whose volumes take nothing makes way for somebody whose do. Where a write hangs its processes may not end
+/// before it comes back, so the lease is not released, but left to end.
+std::optional<Decision> hand_over_unwritable(const Snapshot& s) {
+    if (s.cannot_write.empty() || s.settings.pause || !may_be_primary(s.server)) return std::nullopt;
+    std::set<std::string> others = s.race_members;
+    others.erase(s.name);
+    if (auto names = peers_to_ask(s, others, 2s); !names.empty())
+        return Decision{ProbePeers{std::move(names)}, Reason::peers_unknown,
+                        fmt::format("{}: asking who could take over", s.cannot_write)};
+    const Succession succession = who_could_succeed(s);
+    if (!succession.possible) return std::nullopt;
+    return demote(s.writes_hang ? Demotion::immediate_nolock : Demotion::immediate, Reason::cannot_write,
+                  fmt::format("demoting self: {}; {}", s.cannot_write, succession.why));
+}
+
 Decision decide_leading(const Snapshot& s) {
     if (key_is_anothers(s) && s.server.is_primary() && !s.settings.pause)
         return demote(Demotion::immediate_nolock, Reason::lease_lost,
@@ -288,6 +306,7 @@ Decision decide_leading(const Snapshot& s) {
             return {ReleaseLease{}, Reason::not_fenced, "released leader key: " + s.unfit_to_lead};
         return demote(Demotion::graceful, Reason::not_fenced, "demoting self: " + s.unfit_to_lead);
     }
+    if (auto handover = hand_over_unwritable(s)) return std::move(*handover);
     const bool requested = s.view->failover && s.view->failover->candidate == s.name;
     if (s.settings.pause && s.server.accepts_connections && s.server.in_recovery && !requested)
         return {ReleaseLease{}, Reason::leader_without_server,

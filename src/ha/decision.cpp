@@ -80,6 +80,8 @@ const char* to_string(Reason reason) {
             return "no_right_to_lead";
         case Reason::not_fenced:
             return "not_fenced";
+        case Reason::cannot_write:
+            return "cannot_write";
         case Reason::leader_without_server:
             return "leader_without_server";
         case Reason::leader_changed:

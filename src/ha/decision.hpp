@@ -48,7 +48,8 @@ enum class Reason {
     lease_expiring,
     another_leader,
     no_right_to_lead,
-    not_fenced,  ///< nothing would end this node's writes if its agent cannot
+    not_fenced,    ///< nothing would end this node's writes if its agent cannot
+    cannot_write,  ///< its volumes take nothing, and somebody else's do
     leader_without_server,
     leader_changed,
     histories_unknown,

@@ -153,6 +153,16 @@ std::optional<Decision> wait_for_the_candidate(const Snapshot& s) {
                     std::min(until, s.now + 500ms));
 }
 
+/// Somebody who can write goes first for a while. Where nobody can, one leads who can be read from, and repaired.
+std::optional<Decision> wait_for_who_can_write(const Snapshot& s) {
+    const Instant until = s.leaderless_since + std::clamp<Duration>(s.settings.ttl * 2, 10s, 60s);
+    if (s.cannot_write.empty() || s.settings.pause || s.now >= until) return std::nullopt;
+    const Succession other = who_could_succeed(s);
+    if (!other.possible) return std::nullopt;
+    return stand_by(Reason::cannot_write, fmt::format("not racing for the lock: {}; {}", s.cannot_write, other.why), {},
+                    std::min(until, s.now + 1s));
+}
+
 }  // namespace
 
 std::vector<std::string> peers_to_ask(const Snapshot& seen, const std::set<std::string>& names, Duration age_max,
@@ -172,6 +182,7 @@ std::string why_not_promotable(const Snapshot& seen, const Member& member, const
     if (peer->tags.nofailover || member.tags.nofailover) return "is not allowed to promote";
     if (peer->tags.nostream || member.tags.nostream) return "is tagged nostream";
     if (peer->watchdog_failed) return "has no working watchdog";
+    if (peer->cannot_write) return "cannot write to its disk";
     if (peer->history_diverged) return "has to be rewound first";
     if (!seen.server.system_identifier.empty() && !peer->system_identifier.empty() &&
         peer->system_identifier != seen.server.system_identifier)
@@ -263,6 +274,7 @@ Decision decide_race(const Snapshot& s) {
                 "no leader: asking the other members",
                 {},
                 takeover.allowed_at};
+    if (auto wait = wait_for_who_can_write(s); wait && !chosen) return std::move(*wait);
     if (!takeover.allowed)
         return stand_by(Reason::waiting_for_race, "waiting for the last leader's lease to end: " + takeover.why, {},
                         std::min(takeover.allowed_at, s.now + 1s));

@@ -44,6 +44,9 @@ struct Snapshot {
     ClusterSettings settings;
     std::string unfit_to_lead;  ///< nothing would end this node's writes if the agent cannot: why; empty: it is fit
 
+    std::string cannot_write;  ///< why this node's volumes take nothing; empty: they do
+    bool writes_hang = false;  ///< … because a write does not come back
+
     std::optional<ClusterView> view;  ///< nothing: etcd did not answer
     ServerState server;
     std::optional<HeldLease> lease;  ///< the leader lease, while this node holds it

@@ -56,15 +56,22 @@ class SimPeers final : public cluster::Peers {
     Clock& clock_;
 };
 
-constexpr int kinds_of_fault = 24;
+constexpr int kinds_of_fault = 25;
 
 /// More of the loop's handlers than any agent has to do at one instant.
 constexpr int handlers_max = 100000;
 
 }  // namespace
 
+/// The volumes of a host.
+struct SimStorage final : agent::Storage {
+    Trouble now;
+    Trouble trouble(Instant) const override { return now; }
+};
+
 struct Cluster::Host {
     Machine machine;
+    SimStorage storage;
     std::unique_ptr<HostClock> clock;
     std::unique_ptr<Guardians> guardians;
     struct Agent {
@@ -153,9 +160,10 @@ void Cluster::start_agent(Host& host) {
     identity.conn_url = fmt::format("postgres://{}:5432/postgres", name);
     identity.api_url = fmt::format("http://{}:8008/patroni", name);
     identity.version = "4.1.4";
-    agent.node = std::make_unique<agent::Node>(agent::Outside{agent.loop.get_executor(), *host.clock, agent.store,
-                                                              agent.server, agent.peers, agent.scripts, agent.fences},
-                                               keys(), identity, config_text(""));
+    agent.node =
+        std::make_unique<agent::Node>(agent::Outside{agent.loop.get_executor(), *host.clock, agent.store, agent.server,
+                                                     agent.peers, agent.scripts, agent.fences, host.storage},
+                                      keys(), identity, config_text(""));
     struct Run {
         static Task<> node(agent::Node& node, Host::Agent& agent, World& world, std::string who) {
             const auto result = co_await node.run();
@@ -230,6 +238,7 @@ PeerStatus Cluster::peer_status(const std::string& from, const std::string& to) 
     status.position = m.position;
     status.system_identifier = m.system_identifier;
     status.history_diverged = other->agent->node->last().history_diverged;
+    status.cannot_write = !other->agent->node->last().cannot_write.empty();
     return status;
 }
 
@@ -602,6 +611,16 @@ void Cluster::make_fault() {
         case 22:
             change_synchronous_mode();
             break;
+        case 24: {
+            const etcd::KeyValue* leader = etcd_.find(keys().leader());
+            Host* const host_of_leader = leader ? host(leader->value) : nullptr;
+            Host& hurt = host_of_leader && world_.random.chance(0.6) ? *host_of_leader : victim;
+            hurt.storage.now = {.why = "nothing can be written", .hangs = world_.random.chance(0.5)};
+            noted("fault: the volumes of {} take nothing for {:.1f} s{}", hurt.machine.name, seconds(length),
+                  hurt.storage.now.hangs ? ": writes hang" : "");
+            world_.surely_at(world_.now() + length, [&hurt] { hurt.storage.now = {}; });
+            break;
+        }
         case 23: {
             const etcd::KeyValue* leader = etcd_.find(keys().leader());
             if (!leader || leader->value == name) return;
@@ -630,6 +649,7 @@ void Cluster::heal() {
     start_failures = 0;
     for (auto& host : hosts_) {
         host->machine.hung = false;
+        host->storage.now = {};
         for (auto& [name, sender] : host->machine.senders) sender.stands_still_until = {};
         host->clock->stall_until({});
         if (host->agent) host->agent->store.answers_late = 0ms;

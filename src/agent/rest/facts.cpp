@@ -56,6 +56,7 @@ NodeFacts facts_of(const Node& node, const ServerState& server, Instant now) {
     facts.paused = seen.settings.pause;
     facts.watchdog_failed = node.watchdog_failed();
     facts.history_diverged = seen.history_diverged;
+    facts.cannot_write = seen.cannot_write;
     facts.failsafe_is_active = node.failsafe_is_active();
     facts.failsafe_member = seen.view && seen.view->failsafe && seen.view->failsafe->contains(facts.name);
     facts.failsafe_mode = seen.settings.failsafe_mode;

@@ -43,6 +43,7 @@ struct NodeFacts {
     bool alive = false;                  ///< the loop comes round
     bool watchdog_failed = false;        ///< it is required, and does not work
     bool history_diverged = false;       ///< it has to be rewound before it can follow or lead
+    std::string cannot_write;            ///< why its volumes take nothing; empty: they do
     std::int64_t store_last_seen_s = 0;  ///< Unix time
     Tags tags;
     boost::json::object published_tags;

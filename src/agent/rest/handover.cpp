@@ -39,8 +39,8 @@ std::expected<std::vector<Member>, std::string> candidates_of(const HandoverAske
 bool anyone_fit(const std::vector<Member>& candidates, const std::vector<PeerStatus>& answers) {
     return std::ranges::any_of(answers, [&](const PeerStatus& answer) {
         const auto member = std::ranges::find(candidates, answer.name, &Member::name);
-        return member != candidates.end() && answer.reachable && !answer.watchdog_failed && !answer.tags.nofailover &&
-               !member->tags.nofailover;
+        return member != candidates.end() && answer.reachable && !answer.watchdog_failed && !answer.cannot_write &&
+               !answer.tags.nofailover && !member->tags.nofailover;
     });
 }
 

@@ -81,6 +81,7 @@ json::object status_json(const NodeFacts& facts) {
     }
     out["pgkeel"] = json::object{{"version", version()}, {"position_known", facts.position_known}};
     if (facts.history_diverged) out["pgkeel"].as_object()["history_diverged"] = true;
+    if (!facts.cannot_write.empty()) out["pgkeel"].as_object()["cannot_write"] = facts.cannot_write;
     return out;
 }
 

@@ -177,6 +177,28 @@ TEST(decide, a_node_that_nobody_would_fence_does_not_lead) {
     EXPECT_EQ(gist(b), "wait, following");
 }
 
+TEST(decide, a_primary_that_cannot_write_makes_way_for_a_node_that_can) {
+    BuildSnapshot b = leader();
+    b.s.cannot_write = "nothing can be written to /data: No space left on device";
+    EXPECT_EQ(gist(b), "probe_peers, peers_unknown");
+    EXPECT_EQ(gist(b.asked_in_vain("pg-b").asked_in_vain("pg-c")), "wait, leading") << "nobody could take over";
+    b.asked("pg-b", here);
+    EXPECT_EQ(gist(b), "demote immediate, cannot_write");
+    EXPECT_EQ(gist(BuildSnapshot(b).paused()), "wait, leading");
+    b.s.writes_hang = true;
+    EXPECT_EQ(gist(b), "demote immediate-nolock, cannot_write") << "its processes may not end: the lease has to";
+    b.s.peers["pg-b"].cannot_write = true;
+    EXPECT_EQ(gist(b), "wait, leading") << "no better than this one";
+}
+
+TEST(decide, a_crashed_primary_that_cannot_write_is_not_started_where_another_can) {
+    BuildSnapshot b = leader().down(ControlState::in_production);
+    b.s.cannot_write = "nothing can be written to /data: Input/output error";
+    EXPECT_EQ(gist(b), "probe_peers, peers_unknown");
+    EXPECT_EQ(gist(BuildSnapshot(b).asked_in_vain("pg-b").asked_in_vain("pg-c")), "start_server, crashed");
+    EXPECT_EQ(gist(b.asked("pg-b", here).asked_in_vain("pg-c")), "release_lease, cannot_write");
+}
+
 TEST(decide, leader_whose_data_is_a_standbys_starts_as_one_first) {
     BuildSnapshot b = standby("pg-a").holds_lease().down(ControlState::in_archive_recovery);
     const Decision decision = decide(b);

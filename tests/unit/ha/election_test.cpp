@@ -66,6 +66,19 @@ TEST(election, is_closed_to_a_node_that_nobody_would_fence) {
     EXPECT_EQ(decide_race(b).reason, Reason::not_fenced);
 }
 
+TEST(election, is_left_for_a_while_to_a_node_that_can_write) {
+    BuildSnapshot b = racing();
+    b.s.leaderless_since = b.s.now;
+    b.s.cannot_write = "nothing can be written to /data: No space left on device";
+    EXPECT_EQ(decide_race(b).reason, Reason::cannot_write);
+    EXPECT_LE(decide_race(b).look_again, b.s.now + 1s);
+    BuildSnapshot nobody = b;
+    for (auto& [name, peer] : nobody.s.peers) peer.cannot_write = true;
+    EXPECT_TRUE(is<TakeLease>(decide_race(nobody))) << "one leads who can be read from";
+    b.s.leaderless_since = b.s.now - b.s.settings.ttl * 2;
+    EXPECT_TRUE(is<TakeLease>(decide_race(b))) << "the other one does not come";
+}
+
 TEST(election, ignores_the_wal_of_a_node_that_may_not_lead) {
     EXPECT_TRUE(is<TakeLease>(decide_race(racing().asked("pg-c", ahead(100), with_priority(0)))));
 }
