@@ -1,0 +1,85 @@
+"""A volume of its own for a node: an ext4 image on a loop device, which can hang, fill up and lose its power."""
+import fcntl
+import os
+import pwd
+import struct
+import time
+
+from sandbox import run, thaw_directory
+
+FIFREEZE = 0xC0045877
+EXT4_IOC_SHUTDOWN = 0x8004587D
+NOLOGFLUSH = 2  # what has not been flushed is gone, the journal's tail, too
+
+
+def why_no_volumes():
+    for program in ("mkfs.ext4", "losetup"):
+        if run("sh", "-c", f"command -v {program}", check=False).returncode:
+            return f"needs the program {program}"
+    if not os.path.exists("/dev/loop-control"):
+        return "no loop devices here (/dev/loop-control)"
+    return ""
+
+
+class Volume:
+    def __init__(self, image, directory, megabytes, user, real=True):
+        self.image, self.directory, self.user, self.real = image, directory, user, real
+        os.makedirs(directory, exist_ok=True)
+        if real:
+            with open(image, "wb") as file:
+                file.truncate(megabytes << 20)
+            run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=1", image)
+            self.mount()
+            os.rmdir(directory + "/lost+found")
+        os.chown(directory, *pwd.getpwnam(user)[2:4])
+        os.chmod(directory, 0o755)
+
+    def mount(self):
+        run("mount", "-o", "loop", self.image, self.directory)
+
+    def _control(self, request, data=0):
+        descriptor = os.open(self.directory, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, request, data)
+        finally:
+            os.close(descriptor)
+
+    def freeze(self):
+        self._control(FIFREEZE)
+
+    def thaw(self):
+        thaw_directory(self.directory)
+
+    def lose_power(self):
+        self._control(EXT4_IOC_SHUTDOWN, struct.pack("=I", NOLOGFLUSH))
+
+    def regain_power(self, timeout=20):
+        """Everything that had files open here has to be dead."""
+        self.thaw()
+        end = time.monotonic() + timeout
+        while (done := run("umount", self.directory, check=False)).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError(f"umount {self.directory}: {done.stderr.strip()}")
+            time.sleep(0.1)
+        self.mount()
+
+    def fill(self):
+        """Leaves nothing. The blocks that only root may use are none (mkfs -m 0)."""
+        path = self.directory + "/ballast"
+        with open(path, "wb") as file:
+            while (free := os.statvfs(self.directory).f_bavail * os.statvfs(self.directory).f_frsize) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+                except OSError:
+                    break
+            try:
+                while file.write(b"\0" * 65536):
+                    file.flush()
+            except OSError:
+                pass
+
+    def empty(self):
+        try:
+            os.remove(self.directory + "/ballast")
+        except FileNotFoundError:
+            pass
