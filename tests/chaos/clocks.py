@@ -1,7 +1,7 @@
 """The wall clock of each node, by libfaketime (Debian's package faketime) in front of all its processes.
 
-The kernel has no namespace for CLOCK_REALTIME. The monotonic clocks stay as they are: that is what a step of the time is.
-Only with --clocks, because a library between every process and its clock is a disturbance of its own.
+The kernel has no namespace for CLOCK_REALTIME. The monotonic clocks stay as they are: that is what a step of the time
+is. Only with --clocks, because a library between every process and its clock is a disturbance of its own.
 """
 import glob
 import os

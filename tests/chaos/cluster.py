@@ -1,6 +1,8 @@
-"""Three members of etcd, three nodes with PostgreSQL, and a proxy, each in a network namespace, as processes of this harness.
+"""Three members of etcd, three nodes with PostgreSQL, and a proxy, each in a network namespace, as processes of this
+harness.
 
-What is the same whatever product keeps the cluster together. What differs is in product_pgkeel.py and product_patroni.py.
+What is the same whatever product keeps the cluster together. What differs is in product_pgkeel.py and
+product_patroni.py.
 """
 import json
 import os
@@ -67,7 +69,8 @@ class Process:
             return False
 
 
-# A proxy reaches a server on its own machine by a socket in the file system, whatever the network says. Nodes are other machines.
+# A proxy reaches a server on its own machine by a socket in the file system, whatever the network says. Here nodes are
+# other machines.
 HIDE = 'for d in $HIDDEN; do umount -q "$d/volume"; mount -t tmpfs none "$d"; done; exec "$@"'
 
 
@@ -98,14 +101,14 @@ def kill_all(pids):
 class Machine:
     """A place with a volume, on which processes run."""
 
-    def __init__(self, name, address, directory, megabytes, volumes):
+    def __init__(self, name, address, directory, megabytes, images):
         self.name = name
         self.place = Place(name, address)
         self.address = address
         self.directory = os.path.join(directory, name)
         os.makedirs(self.directory, exist_ok=True)
         os.chown(self.directory, *pwd.getpwnam(USER)[2:4])
-        self.volume = Volume(f"{directory}/{name}.img", f"{self.directory}/volume", megabytes, USER, volumes)
+        self.volume = Volume(images and f"{images}/{name}.img", f"{self.directory}/volume", megabytes, USER)
         self.process = None
 
     def start(self):
@@ -174,11 +177,13 @@ class Etcd(Machine):
 
 
 class Cluster:
-    def __init__(self, directory, product, settings, volumes, environment=None):
+    def __init__(self, directory, product, settings, images, environment=None):
+        """`images` is where the volumes' images are; empty: nodes have plain directories."""
         self.directory, self.product, self.settings = directory, product, settings
-        self.etcd = [Etcd(f"e{n}", f"10.213.0.2{n}", directory, 256, volumes) for n in (1, 2, 3)]
-        self.nodes = [Node(f"n{n}", f"10.213.0.1{n}", directory, 1024, volumes) for n in (1, 2, 3)]
-        self.proxy = Machine("px", "10.213.0.31", directory, 16, False)
+        self._had = {}
+        self.etcd = [Etcd(f"e{n}", f"10.213.0.2{n}", directory, 256, images) for n in (1, 2, 3)]
+        self.nodes = [Node(f"n{n}", f"10.213.0.1{n}", directory, 1024, images) for n in (1, 2, 3)]
+        self.proxy = Machine("px", "10.213.0.31", directory, 16, "")
         self.machines = [*self.etcd, *self.nodes, self.proxy]
         peers = ",".join(f"{e.name}=http://{e.address}:{ETCD_PEER_PORT}" for e in self.etcd)
         for member in self.etcd:
@@ -193,7 +198,8 @@ class Cluster:
         for node in self.nodes:
             node.process = Process(node.place, product.agent(self, node), node.directory + "/agent.log",
                                    (environment or {}).get(node.name))
-        self.proxy.process = Process(self.proxy.place, product.proxy(self, self.proxy), self.proxy.directory + "/proxy.log",
+        self.proxy.process = Process(self.proxy.place, product.proxy(self, self.proxy),
+                                     self.proxy.directory + "/proxy.log",
                                      hidden=[node.directory for node in self.nodes])
 
     @property
@@ -225,15 +231,22 @@ class Cluster:
         return primaries[0] if len(primaries) == 1 else None
 
     def ailment(self):
-        """Why the cluster is not whole; empty if it is: a primary, two standbys that stream from it, three agents that answer."""
+        """Why the cluster is not whole; empty if it is: a primary, two standbys that keep up, agents that answer."""
         roles = {node.name: (node.ask("select pg_is_in_recovery()") or ["no answer"])[0] for node in self.nodes}
         if sorted(roles.values()) != ["f", "t", "t"]:
             return "in recovery: " + ", ".join(f"{name}: {role}" for name, role in roles.items())
         primary = next(node for node in self.nodes if roles[node.name] == "f")
+        # A standby that was cut off looks as if it streamed: it has to have what the primary had at the last look.
+        had = self._had.get(primary.name, "FFFFFFFF/0")
         seen = primary.ask("select count(*) filter (where state = 'streaming'),"
-                           " count(*) filter (where sync_state in ('sync', 'quorum')) from pg_stat_replication")
+                           " count(*) filter (where sync_state in ('sync', 'quorum')),"
+                           f" count(*) filter (where flush_lsn >= '{had}'), pg_current_wal_lsn()"
+                           " from pg_stat_replication")
+        self._had = {primary.name: seen[3]} if seen else {}
         if not seen or int(seen[0]) != 2:
             return f"{seen[0] if seen else 'nobody knows how many'} standbys stream from {primary.name}"
+        if int(seen[2]) != 2:
+            return f"{seen[2]} standbys have what {primary.name} had ({had})"
         if self.settings.mode != "async" and int(seen[1]) < (2 if self.settings.mode == "quorum" else 1):
             return f"{primary.name} has {seen[1]} synchronous standbys"
         silent = [node.name for node in self.nodes if not node.agent_answers()]

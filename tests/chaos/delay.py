@@ -1,7 +1,7 @@
 """Holds packets back and loses some. usage: delay.py QUEUE MILLISECONDS JITTER LOSS SEED
 
-For kernels without sch_netem: the packets wait in a netfilter queue (NFQUEUE) and this process only says when each may go on, or
-that it may not. It never sees more than their numbers. Their order is kept.
+For kernels without sch_netem: the packets wait in a netfilter queue (NFQUEUE) and this process only says when each
+may go on, or that it may not. It never sees more than their numbers. Their order is kept.
 """
 import collections
 import random

@@ -22,10 +22,11 @@ def why_no_volumes():
 
 
 class Volume:
-    def __init__(self, image, directory, megabytes, user, real=True):
-        self.image, self.directory, self.user, self.real = image, directory, user, real
+    def __init__(self, image, directory, megabytes, user):
+        """A plain directory without an image."""
+        self.image, self.directory, self.user, self.real = image, directory, user, bool(image)
         os.makedirs(directory, exist_ok=True)
-        if real:
+        if self.real:
             with open(image, "wb") as file:
                 file.truncate(megabytes << 20)
             run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=1", image)

@@ -1,11 +1,12 @@
 """What is done to the cluster. A class a fault: inject(), and heal() if it does not heal by itself.
 
-`strikes` says what it hurts: two faults that overlap never strike the same. `may_lose` says whether an asynchronous cluster may lose
-acknowledged writes by it: where another node takes over from one that did not hand over. `hold` is how long it lasts, in seconds.
-To add a fault, write a class; the schedule, the report and --list find it in ALL.
+`strikes` says what it hurts: two faults that overlap never strike the same. `may_lose` says whether an asynchronous
+cluster may lose acknowledged writes by it: where another node takes over from one that did not hand over. `hold` is
+how long it lasts, in seconds. To add a fault, write a class; the schedule, the report and --list find it in ALL.
 """
 import os
 import signal
+import subprocess
 import time
 
 import disk
@@ -194,7 +195,7 @@ class PostmasterHalted(Halted):
 class NodeHalted(Halted):
     """SIGSTOP of everything on the primary's node, as a virtual machine is paused, for longer than a lease.
 
-    One process after the other goes on again, and PostgreSQL's last: a guardian runs with a real-time priority where it may.
+    One process after the other goes on again, and PostgreSQL's last: a guardian has a real-time priority where it may.
     """
     name = "node-halted"
     may_lose = True
@@ -234,10 +235,11 @@ class Switchover(Fault):
         """What the command says is no violation: a second fault may have come between."""
         try:
             said, _ = self._asked.communicate(timeout=60)
-        except TimeoutError:
+        except subprocess.TimeoutExpired:
+            self._asked.kill()
             said = "no end after 60 s"
         if self._asked.returncode:
-            world.note(f"the switchover was refused: {said.strip().splitlines()[-1:]}")
+            world.note("    switchover: " + " ".join(said.split())[:200])
 
 
 # The network. Clients and witnesses reach every node all the time.
@@ -374,8 +376,10 @@ class EtcdQuorumLost(OnEtcd):
     name = "etcd-quorum-lost"
     hold = (7, 10)
 
-    def inject(self, world):
+    def aim(self, world):
         self._down = self.chance.sample(world.etcd, 2)
+
+    def inject(self, world):
         for member in self._down:
             member.kill_everything()
 
@@ -384,7 +388,7 @@ class EtcdQuorumLost(OnEtcd):
             member.start()
 
     def whom(self):
-        return " ".join(member.name for member in self._down) if hasattr(self, "_down") else "two of etcd"
+        return " ".join(member.name for member in self._down)
 
 
 class EtcdDiskHung(OnEtcd):

@@ -1,8 +1,8 @@
 """Network namespaces, and what can be done to the links between them.
 
-Rules stand in the namespace of the one that is hurt, as iptables rules; what was added is removed one by one, so that faults may
-overlap. The clients' own links are never touched: a primary that is cut off from its cluster still has clients beside it, and the
-witnesses have to see whether it goes on taking their writes.
+Rules stand in the namespace of the one that is hurt, as iptables rules; what was added is removed one by one, so that
+faults may overlap. The clients' own links are never touched: a primary that is cut off from its cluster still has
+clients beside it, and the witnesses have to see whether it goes on taking their writes.
 """
 import os
 import shutil

@@ -1,7 +1,8 @@
 """libpq as it is, through ctypes: nothing but Python's own library is needed, and the clients are real libpq clients.
 
-A statement has a deadline of its own: a server that stands still must not hold a client for ever. What a client knows after a
-statement is one of three things, and the whole harness hangs on keeping them apart: it was done, it was refused, or nobody knows.
+A statement has a deadline of its own: a server that stands still must not hold a client for ever. What a client knows
+after a statement is one of three things, and the whole harness hangs on keeping them apart: it was done, it was
+refused, or nobody knows.
 """
 import ctypes
 import ctypes.util
@@ -29,8 +30,8 @@ _silent = _Receiver(lambda *_: None)  # otherwise libpq prints them
 
 DONE, REFUSED, UNKNOWN = "done", "refused", "unknown"
 
-# Errors after which the statement has certainly done nothing: a standby, a server that takes no connection yet, too many
-# connections, a transaction that was rolled back by the server itself. All others, 57P01 above all, may come after the commit.
+# Errors after which the statement has certainly done nothing: a standby, a server that takes no connection yet, too
+# many connections, a transaction that the server has rolled back. All others, 57P01 above all, may come after the commit.
 CERTAIN = {"25006", "57P03", "53300", "40001", "40P01", "25P02", "55000", "42P01"}
 
 

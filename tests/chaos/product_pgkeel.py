@@ -11,8 +11,8 @@ def dynamic_configuration(settings):
     configuration = {
         "ttl": settings.ttl, "loop_wait": 1, "retry_timeout": 2, "maximum_lag_on_failover": 1048576,
         "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": {
-            "shared_buffers": "32MB", "max_connections": 100, "wal_keep_size": "64MB", "max_wal_size": "128MB",
-            "min_wal_size": "48MB"}}}
+            "shared_buffers": "32MB", "max_connections": 100, "wal_keep_size": "64MB",
+            "max_wal_size": "128MB", "min_wal_size": "48MB"}}}
     if settings.mode != "async":
         configuration["synchronous_mode"] = True if settings.mode == "sync" else "quorum"
     if settings.failsafe:
@@ -57,8 +57,11 @@ class Pgkeel:
     def __init__(self, binary):
         self.binary = os.path.abspath(binary)
 
+    def missing(self, _settings):
+        return "" if os.access(self.binary, os.X_OK) else f"no program {self.binary}: ./dev build, or --binary"
+
     def install(self, directory):
-        """A copy, so that a build meanwhile changes nothing; readable for PostgreSQL's user, wherever the binary was."""
+        """A copy, so that a build meanwhile changes nothing, and where PostgreSQL's user may read it."""
         self.binary = shutil.copy(self.binary, directory + "/pgkeel")
         os.chmod(self.binary, 0o755)
 
@@ -93,8 +96,3 @@ class Pgkeel:
         file = cluster.nodes[0].directory + "/agent.yml"
         return subprocess.Popen([self.binary, "switchover", "-c", file, "--force"], stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    @staticmethod
-    def guardians(node):
-        from cluster import command_line
-        return [pid for pid in node.place.pids() if command_line(pid)[1:2] == ["guardian"]]

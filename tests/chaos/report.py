@@ -15,6 +15,7 @@ class Step:
         self.failures = {}  # route -> writes refused or unknown
         self.lost = 0
         self.overlap = 0.0
+        self.moved = False  # another node leads
         self.recovered = True
 
     @property
@@ -60,11 +61,13 @@ def outages(steps, routes):
         for route in routes:
             seen = [step.outage[route] for step in these if route in step.outage]
             line.append(f"{statistics.median(seen):.2f} / {max(seen):.2f}" if seen else "-")
-        line.append(sum(step.failures.get(route, 0) for step in these for route in routes if route != "direct"))
+        line += [sum(step.failures.get(route, 0) for step in these) for route in routes if route != "direct"]
+        line.append(sum(step.moved for step in these))
         line.append(seconds(max((step.end - step.healed for step in these), default=None)))
         line.append(sum(step.lost for step in these))
         line.append(f"{sum(step.overlap for step in these):.3f}")
         lines.append(line)
     header = ["fault", "times", *[f"outage {route}, median / worst s" for route in routes],
-              "failed writes by proxy", "whole after heal, worst s", "lost", "two writers s"]
+              *[f"failed writes {route}" for route in routes if route != "direct"], "leader moved",
+              "whole after heal, worst s", "lost", "two writers s"]
     return table(header, lines)

@@ -3,7 +3,8 @@
 
 usage: run.py [--minutes N] [--seed S] [--mode async|sync|quorum] [--binary PATH] [--dir DIR] [--faults a,b] [--list]
 
-Exit status: 0 when nothing was violated, 1 when something was, 2 when the harness itself failed, 77 when it cannot run here.
+Exit status: 0 when nothing was violated, 1 when something was, 2 when the harness itself failed, 77 when it cannot
+run here.
 """
 import argparse
 import os
@@ -29,7 +30,7 @@ from witnesses import Witnesses
 from workloads import SCHEMA, Workload
 
 SKIPPED = 77
-RECOVERY_MAX = 60  # after everything is healed: the cluster is whole and takes writes
+RECOVERY_MAX = 60  # seconds from healing until the cluster is whole and takes writes; more with a longer lease
 
 
 def arguments():
@@ -43,8 +44,11 @@ def arguments():
     parser.add_argument("--peer", choices=("patroni",), help="hurt that instead of pgkeel")
     parser.add_argument("--binary", default="build/release/pgkeel")
     parser.add_argument("--dir", help="for everything; a new one below /tmp by default, removed when all is well")
+    parser.add_argument("--images", help="where the nodes' volumes are; by default in memory where there is room, so"
+                        " that this machine's disk is not what is measured")
     parser.add_argument("--faults", help="only these, with commas between")
     parser.add_argument("--without", help="not these, with commas between")
+    parser.add_argument("--stretch", type=float, default=1, help="how much longer each fault lasts (1)")
     parser.add_argument("--no-pairs", action="store_true", help="never two faults at once")
     parser.add_argument("--in-order", action="store_true", help="the faults of --faults once, in that order")
     parser.add_argument("--clients", type=int, default=9)
@@ -78,11 +82,12 @@ class World:
 
 
 class Run:
-    def __init__(self, options, directory):
-        self.options, self.directory = options, directory
+    def __init__(self, options, product, directory, images):
+        self.options, self.product, self.directory, self.images = options, product, directory, images
         self.timeline = report.Timeline()
         self.say = self.timeline.say
         self.steps, self.violations = [], []
+        self.recovery_max = RECOVERY_MAX + 2 * max(0, options.ttl - 5)
         self.clocks = Clocks(directory, options.clocks)
         self.world = self.workload = self.witnesses = None
 
@@ -92,22 +97,23 @@ class Run:
 
     def work(self):
         options = self.options
-        product = Patroni() if options.peer else Pgkeel(options.binary)
+        product = self.product
         product.install(self.directory)
         without_volumes = why_no_volumes()
-        if without_volumes:
-            self.say(f"no volumes, so no faults of disks: {without_volumes}")
+        images = "" if without_volumes else self.images
+        self.say(f"the nodes' volumes: {images or 'none, so no faults of disks: ' + without_volumes}")
         self.say(f"seed {options.seed}, {options.mode}, {product.name}, {options.minutes:g} min, ttl {options.ttl} s,"
                  f" load {os.getloadavg()[0]:.2f}, in {self.directory}")
         environment = self.clocks.environment(["n1", "n2", "n3"])
-        cluster = Cluster(self.directory, product, options, not without_volumes, environment)
+        cluster = Cluster(self.directory, product, options, images, environment)
         self.world = World(cluster, self.clocks, self.say)
         try:
-            return self._with(cluster, product)
+            return self._with(cluster)
         finally:
             cluster.stop()
 
-    def _with(self, cluster, product):
+    def _with(self, cluster):
+        product = self.product
         cluster.start()
         self.say(f"the cluster is whole, {cluster.primary().name} leads; {product.version()}")
         self._schema(cluster)
@@ -123,7 +129,7 @@ class Run:
         self.workload.stop()
         self.witnesses.stop()
         findings = checkers.check(cluster, self.workload) if alive else self._check_what_is_left(cluster)
-        return self._conclude(findings, product)
+        return self._conclude(findings)
 
     @staticmethod
     def _schema(cluster):
@@ -169,6 +175,9 @@ class Run:
     def _step(self, cluster, planned):
         world = self.world
         for one in planned:
+            one.stretch(self.options.stretch)
+        before = cluster.primary()
+        for one in planned:
             one.fault.aim(world)
         begin = time.monotonic()
         step = report.Step([one.fault.name for one in planned], any(one.fault.may_lose for one in planned), begin)
@@ -195,6 +204,9 @@ class Run:
             step.outage[route] = self.workload.outage(route, begin, step.end)
             step.failures[route] = self.workload.failures(route, begin, step.end)
         leader = cluster.primary()
+        step.moved = leader is not before
+        for told, count in self.workload.told(begin, step.end):
+            self.say(f"    {count} x {told}")
         self.say(f"{'whole' if step.recovered else 'NOT whole'} {step.end - step.healed:.1f} s after healing, "
                  f"{leader.name if leader else 'nobody'} leads; longest without a write: "
                  + ", ".join(f"{route} {step.outage[route]:.2f} s" for route in self.workload.routes))
@@ -212,10 +224,10 @@ class Run:
             waited = time.monotonic() - step.healed
             if not ailment:
                 return True
-            if waited > RECOVERY_MAX and not said:
-                self.violated(f"not whole {RECOVERY_MAX} s after {step.name}: {ailment}")
+            if waited > self.recovery_max and not said:
+                self.violated(f"not whole {self.recovery_max} s after {step.name}: {ailment}")
                 said = True
-            if waited > 2 * RECOVERY_MAX:
+            if waited > 2 * self.recovery_max:
                 return False
             time.sleep(0.25)
 
@@ -246,7 +258,7 @@ class Run:
             if step.lost and not allowed:
                 self.violated(f"{step.lost} acknowledged writes are lost by {step.name}, {self.options.mode}")
 
-    def _conclude(self, findings, product):
+    def _conclude(self, findings):
         self._look_for_two()
         self._blame(findings)
         for overlap in self._overlaps:
@@ -261,12 +273,14 @@ class Run:
         print()
         print(report.outages(self.steps, self.workload.routes))
         print()
-        print(f"product            {product.name} {product.version()}, {self.options.mode}, seed {self.options.seed}")
+        print(f"product            {self.product.version()}, {self.options.mode}, seed {self.options.seed}")
         print(f"faults             {sum(len(step.names) for step in self.steps)} in {len(self.steps)} steps")
-        print(f"writes             {len(writes)} attempted, {sum(write.outcome == DONE for write in writes)} acknowledged,"
-              f" {findings.unknown} unknown ({findings.unknown_present} of them there)")
+        done = sum(write.outcome == DONE for write in writes)
+        print(f"writes             {len(writes)} attempted, {done} acknowledged, {findings.unknown} unknown"
+              f" ({findings.unknown_present} of them there)")
         print(f"checked            {findings.checked} acknowledged writes, {len(findings.lost)} lost")
-        print(f"two writers        {two:.3f} s, by {len(self.witnesses.accepted)} accepted of {self.witnesses.asked} tries")
+        print(f"two writers        {two:.3f} s, as {len(self.witnesses.accepted)} accepted of {self.witnesses.asked}"
+              " tries tell")
         print(f"between primaries  {report.seconds(closest)} s at the shortest")
         print(f"load average       {os.getloadavg()[0]:.2f}")
         if not self.violations:
@@ -284,16 +298,17 @@ def list_faults(options):
     world = type("World", (), {"clocks": Clocks("/nonexistent", options.clocks)})()
     for name, kind in faults.ALL.items():
         why = kind.impossible(world)
-        print(f"{name:26} {(kind.__doc__ or '').strip().splitlines()[0]}" + (f"\n{'':26} IMPOSSIBLE HERE: {why}" if why else ""))
+        print(f"{name:26} {(kind.__doc__ or '').strip().splitlines()[0]}")
+        if why:
+            print(f"{'':26} IMPOSSIBLE HERE: {why}")
 
 
-def clean_up(directory, keep):
-    """Volumes are of no use to a reader, and big."""
-    for name in os.listdir(directory):
-        if name.endswith(".img"):
-            os.remove(f"{directory}/{name}")
-    if not keep:
-        shutil.rmtree(directory, ignore_errors=True)
+def place_for_images(options, directory):
+    """The memory is the sandbox's own and goes with it."""
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if not options.images and memory > 5 << 30:
+        return "/dev/shm"
+    return tempfile.mkdtemp(prefix="images-", dir=options.images or directory)
 
 
 def main():
@@ -302,27 +317,33 @@ def main():
         list_faults(options)
         return 0
     why = sandbox.refused()
-    if not why and not options.peer and not os.access(options.binary, os.X_OK):
-        print(f"chaos: no program {options.binary}: ./dev build, or --binary", file=sys.stderr)
-        return 2
     if why:
         print(f"SKIPPED: {why}")
         return SKIPPED
+    product = Patroni() if options.peer else Pgkeel(options.binary)
+    missing = product.missing(options)
+    if missing:
+        print(f"chaos: {missing}", file=sys.stderr)
+        return 2
     directory = os.path.abspath(options.dir) if options.dir else tempfile.mkdtemp(prefix="pgkeel-chaos-")
     os.makedirs(directory, exist_ok=True)
     os.chmod(directory, 0o755)
 
     def work():
-        run = Run(options, directory)
+        images = place_for_images(options, directory)
+        run = Run(options, product, directory, images)
         try:
             return run.work()
         finally:
+            if images != "/dev/shm":
+                shutil.rmtree(images, ignore_errors=True)
             with open(f"{directory}/timeline", "w", encoding="utf-8") as file:
                 file.write("\n".join(run.timeline.lines) + "\n")
             threading.excepthook = lambda *_: None
     volumes = [f"{directory}/{name}/volume" for name in ("e1", "e2", "e3", "n1", "n2", "n3")]
     status = sandbox.enter(work, volumes)
-    clean_up(directory, options.dir or status)
+    if status in (0, 130) and not options.dir:
+        shutil.rmtree(directory, ignore_errors=True)
     if status not in (0, 130):
         print(f"chaos: status {status}; everything is in {directory}, seed {options.seed}", file=sys.stderr)
     return status

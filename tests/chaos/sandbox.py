@@ -1,10 +1,10 @@
 """A machine of our own inside this one: its own network, mounts and process numbers.
 
-Everything the harness starts lives in it, so when its first process ends the kernel ends and removes the rest: servers, network
-namespaces, mounts. Nothing outside is named, and nothing can be left behind.
+Everything the harness starts lives in it, so when its first process ends the kernel ends and removes the rest:
+servers, network namespaces, mounts. Nothing outside is named, and nothing can be left behind.
 
-Inside, the clients live in the outermost network; each node, each member of etcd and the proxy have a network namespace
-of their own, joined by one bridge.
+Inside, the clients live in the outermost network; each node, each member of etcd and the proxy have a network
+namespace of their own, joined by one bridge.
 """
 import ctypes
 import fcntl
@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 _libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x08000000, 0x20000000, 0x40000000
 FITHAW = 0xC0045878
 PR_SET_PDEATHSIG = 1
 
@@ -38,13 +38,13 @@ def refused():
             return f"needs the program {program}"
     trial = "ip link add c0 type bridge && ip netns add c1 && ip link add c2 type veth peer name c3 netns c1"
     prepare = "mount --make-rprivate / && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && "
-    tried = run("unshare", "--net", "--mount", "--pid", "--fork", "sh", "-c", prepare + trial, check=False)
+    tried = run("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "sh", "-c", prepare + trial, check=False)
     return "" if tried.returncode == 0 else f"no namespaces here: {tried.stderr.strip()}"
 
 
 def enter(work, thaw):
     """Runs work() inside and returns its exit status. `thaw` is a list of directories that must not stay frozen."""
-    if _libc.unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET):
+    if _libc.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
     first = os.fork()
     if first == 0:
@@ -64,6 +64,7 @@ def _first_process(work, thaw):
     os.setsid()  # a terminal's Ctrl-C comes once, by way of the process outside
     run("mount", "--make-rprivate", "/")
     run("mount", "-t", "proc", "proc", "/proc")
+    run("mount", "-t", "tmpfs", "tmpfs", "/dev/shm")  # servers that are killed leave their shared memory
     os.makedirs("/run/netns", exist_ok=True)
     run("mount", "-t", "tmpfs", "tmpfs", "/run/netns")
     run("ip", "link", "set", "lo", "up")

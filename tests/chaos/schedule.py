@@ -1,7 +1,7 @@
 """Which faults, in which order, for how long: all of it follows from the seed, however fast the machine is.
 
-Every fault that is possible comes once, in a shuffled order, before any comes again; after every second one there is a pair of
-two that overlap. A seed therefore names a sequence, of which a longer run sees more.
+Every fault that is possible comes once, in a shuffled order, before any comes again; after every second one there is
+a pair of two that overlap. A seed therefore names a sequence, of which a longer run sees more.
 """
 import random
 from dataclasses import dataclass
@@ -14,6 +14,9 @@ class Planned:
     fault: faults.Fault
     after: float  # seconds from the beginning of the step
     hold: float
+
+    def stretch(self, factor):
+        self.after, self.hold = self.after * factor, self.hold * factor
 
 
 def planned(name, chance, after):

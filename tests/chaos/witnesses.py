@@ -1,8 +1,8 @@
 """One witness a node: it tries to take a write there all the time, directly.
 
-A write that was acknowledged carries the server's own clock, which is this machine's and the same for all nodes, and its timeline.
-A timeline is one node's time as a primary. A node that accepted a write after another one had accepted one of a later timeline
-was a second primary meanwhile; so were two nodes that accepted writes on one timeline.
+A write that was acknowledged carries the server's own clock, which is this machine's and the same for all nodes, and
+its timeline. A timeline is one node's time as a primary. A node that accepted a write after another one had accepted
+one of a later timeline was a second primary meanwhile; so were two nodes that accepted writes on one timeline.
 """
 import threading
 import time
@@ -28,8 +28,8 @@ class Witness(threading.Thread):
         self.asked = 0
 
     def run(self):
-        # Not waiting for standbys: whether the node would take the write is what counts. A server that stood still answers late,
-        # and that is the answer that matters, so the witness waits for it.
+        # Not waiting for standbys: whether the node would take the write is what counts. A server that stood still
+        # answers late, and that is the answer that matters, so the witness waits for it.
         session = Session(self._node.dsn("application_name=witness options='-c synchronous_commit=local"
                                          " -c log_min_messages=fatal -c log_min_error_statement=panic'"))
         offset = time.time() - time.monotonic()
@@ -106,5 +106,6 @@ class Witnesses:
     def closest(self):
         """The shortest time between one primary's last write and the next one's first; None without a change."""
         tenures = sorted(self.tenures().items())
-        gaps = [later[1][0] - earlier[1][1] for earlier, later in zip(tenures, tenures[1:]) if earlier[0][1] != later[0][1]]
+        gaps = [begin - end for ((_, node), (_, end)), ((_, other), (begin, _)) in zip(tenures, tenures[1:])
+                if node != other]
         return min(gaps, default=None)

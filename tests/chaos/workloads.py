@@ -1,12 +1,14 @@
 """Clients that remember what they were told.
 
-append: each client inserts ids that nobody else uses, in ascending order. bank: each client moves money between accounts in a
-transaction and writes the transfer down in the same one, so that the sum never changes and each balance can be computed again.
-Every client keeps for each of its writes when it began, when it was answered, and whether that was done, refused or unknown.
+append: each client inserts ids that nobody else uses, in ascending order. bank: each client moves money between
+accounts in a transaction and writes the transfer down in the same one, so that the sum never changes and each balance
+can be computed again. Every client keeps for each of its writes when it began, when it was answered, and whether that
+was done, refused or unknown.
 """
 import random
 import threading
 import time
+from collections import Counter
 
 from pq import DONE, REFUSED, UNKNOWN, Session
 
@@ -15,7 +17,7 @@ ACCOUNTS, MONEY = 20, 1000
 # No primary key on append: a row that is there twice has to be able to show.
 SCHEMA = ["create table append (id bigint not null, at timestamptz not null default clock_timestamp())",
           "create table account (id int primary key, balance bigint not null)",
-          "create table transfer (id bigint not null, source int not null, target int not null, amount bigint not null)",
+          "create table transfer (id bigint, source int, target int, amount bigint)",
           f"insert into account select n, {MONEY} from generate_series(1, {ACCOUNTS}) n"]
 
 
@@ -42,7 +44,8 @@ class Client(threading.Thread):
             unique = number * 100 + self.index
             begin = time.monotonic()
             answer = self.write(session, unique)
-            self.writes.append(Write(unique, begin, time.monotonic(), answer.outcome, f"{answer.sqlstate} {answer.text}"[:160]))
+            text = f"{answer.sqlstate} {answer.text}"[:160]
+            self.writes.append(Write(unique, begin, time.monotonic(), answer.outcome, text))
             # A transaction must not be left open, and a list of hosts is asked anew where the primary is now.
             if not answer.done:
                 session.close()
@@ -63,8 +66,9 @@ class Bank(Client):
     def write(self, session, number):
         source, target = self._chance.sample(range(1, ACCOUNTS + 1), 2)
         amount = self._chance.randint(1, 10)
-        move = {source: -amount, target: amount}
-        statements = ["begin"] + [f"update account set balance = balance + {move[one]} where id = {one}" for one in sorted(move)]
+        statements = ["begin"]
+        for account, change in sorted([(source, -amount), (target, amount)]):  # one order: no deadlocks
+            statements.append(f"update account set balance = balance + {change} where id = {account}")
         statements.append(f"insert into transfer values ({number}, {source}, {target}, {amount})")
         for statement in statements:
             answer = session.run(statement)
@@ -83,10 +87,11 @@ class Workload:
     def __init__(self, routes, clients, pause):
         self._stop = threading.Event()
         names = list(routes)
-        kinds = (Append, Append, Bank)
-        self.clients = [kinds[index // len(names) % 3](index, names[index % len(names)], routes[names[index % len(names)]],
-                                                       pause, self._stop)
-                        for index in range(clients)]
+        self.clients = []
+        for index in range(clients):
+            route = names[index % len(names)]
+            kind = (Append, Append, Bank)[index // len(names) % 3]
+            self.clients.append(kind(index, route, routes[route], pause, self._stop))
         self.routes = names
 
     def start(self):
@@ -110,10 +115,19 @@ class Workload:
     def outage(self, route, begin, end):
         """The longest time without an acknowledged write on this route that touches begin..end, in seconds."""
         at = sorted(write.end for client in self.clients if client.route == route for write in list(client.writes)
-                    if write.outcome == DONE and begin - 5 <= write.end <= end + 5)
-        before = [begin] + [one for one in at if one <= begin]
-        inside = [max(before)] + [one for one in at if one > begin]
-        return max((after - earlier for earlier, after in zip(inside, inside[1:]) if earlier <= end), default=end - begin)
+                    if write.outcome == DONE and begin <= write.end <= end + 5)
+        gaps = [after - earlier for earlier, after in zip([begin, *at], at) if earlier <= end]
+        return max(gaps, default=end - begin)
+
+    def told(self, begin, end):
+        """What clients of the proxy were told by failed writes: (route and text, how often)."""
+        said = Counter()
+        for client in self.clients:
+            for write in list(client.writes):
+                if write.outcome != DONE and begin <= write.end <= end and client.route != "direct":
+                    text = " ".join(write.text.split()).split(" This probably means")[0]
+                    said[f"{client.route} {client.kind}: {write.outcome}: {text[:70]}"] += 1
+        return sorted(said.items())
 
     def failures(self, route, begin, end):
         """How many writes were refused or unknown."""
