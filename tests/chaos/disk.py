@@ -66,18 +66,13 @@ class Volume:
 
     def fill(self):
         """Leaves nothing. The blocks that only root may use are none (mkfs -m 0)."""
-        path = self.directory + "/ballast"
-        with open(path, "wb") as file:
-            while (free := os.statvfs(self.directory).f_bavail * os.statvfs(self.directory).f_frsize) > 0:
+        with open(self.directory + "/ballast", "wb") as file:
+            size = 1 << 30
+            while size >= 4096:
                 try:
-                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
                 except OSError:
-                    break
-            try:
-                while file.write(b"\0" * 65536):
-                    file.flush()
-            except OSError:
-                pass
+                    size //= 2
 
     def empty(self):
         try:

@@ -432,12 +432,15 @@ class DiskHung(OnDisk):
 
 
 class DiskFull(OnDisk):
-    """The primary's disk is full."""
+    """The primary's disk is full, and it needs new WAL segments."""
     name = "disk-full"
     hold = (8, 14)
 
     def inject(self, world):
         self.target.volume.fill()
+        for _ in range(30):  # those that it has in stock are used up
+            if self.target.ask("select pg_logical_emit_message(false, '', ''), pg_switch_wal()") is None:
+                return
 
     def heal(self, world):
         self.target.volume.empty()

@@ -31,7 +31,7 @@ _silent = _Receiver(lambda *_: None)  # otherwise libpq prints them
 DONE, REFUSED, UNKNOWN = "done", "refused", "unknown"
 
 # Errors after which the statement has certainly done nothing: a standby, a server that takes no connection yet, too
-# many connections, a transaction that the server has rolled back. All others, 57P01 above all, may come after the commit.
+# many connections, a transaction that was rolled back. All others, 57P01 above all, may come after the commit.
 CERTAIN = {"25006", "57P03", "53300", "40001", "40P01", "25P02", "55000", "42P01"}
 
 
