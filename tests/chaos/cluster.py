@@ -143,12 +143,14 @@ class Node(Machine):
                 return pid
         return None
 
-    def dsn(self, extra=""):
-        return f"host={self.address} port={SQL_PORT} user={USER} dbname=postgres connect_timeout=2 {extra}"
+    def dsn(self, options=""):
+        """libpq prints what a server says while it connects: only errors, then."""
+        return (f"host={self.address} port={SQL_PORT} user={USER} dbname=postgres connect_timeout=2"
+                f" options='-c client_min_messages=error {options}'")
 
     def ask(self, sql, timeout=3.0):
         """One row, or None."""
-        session = Session(self.dsn("options='-c statement_timeout=3000'"))
+        session = Session(self.dsn("-c statement_timeout=3000"))
         answer = session.run(sql, timeout)
         session.close()
         return answer.rows[0] if answer.done and answer.rows else None

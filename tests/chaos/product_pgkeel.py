@@ -69,8 +69,10 @@ class Pgkeel:
         return subprocess.run([self.binary, "version"], capture_output=True, text=True, check=False).stdout.strip()
 
     def agent(self, cluster, node):
-        file = write_json(node.directory + "/agent.yml",
-                          node_configuration(cluster, node, dynamic_configuration(cluster.settings)))
+        configuration = node_configuration(cluster, node, dynamic_configuration(cluster.settings))
+        if cluster.settings.no_guardian:
+            configuration["pgkeel"] = {"guardian": False}
+        file = write_json(node.directory + "/agent.yml", configuration)
         return [self.binary, "agent", file]
 
     def proxy(self, cluster, place):

@@ -51,6 +51,7 @@ def arguments():
     parser.add_argument("--stretch", type=float, default=1, help="how much longer each fault lasts (1)")
     parser.add_argument("--no-pairs", action="store_true", help="never two faults at once")
     parser.add_argument("--in-order", action="store_true", help="the faults of --faults once, in that order")
+    parser.add_argument("--no-guardian", action="store_true", help="pgkeel without guardians, which has to be found")
     parser.add_argument("--clients", type=int, default=9)
     parser.add_argument("--pause", type=float, default=0.04, help="of a client after each write, in seconds")
     parser.add_argument("--clocks", action="store_true", help="with libfaketime in front of every process of a node")
@@ -119,7 +120,8 @@ class Run:
         self._schema(cluster)
         hosts = ",".join(node.address for node in cluster.nodes)
         routes = {**product.routes(cluster), "direct": f"host={hosts} port={SQL_PORT} user={USER} dbname=postgres"
-                                                       " connect_timeout=2 target_session_attrs=read-write"}
+                                                       " connect_timeout=2 target_session_attrs=read-write"
+                                                       " options='-c client_min_messages=error'"}
         self.workload = Workload(routes, self.options.clients, self.options.pause)
         self.witnesses = Witnesses(cluster)
         self.workload.start()

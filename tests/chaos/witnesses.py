@@ -30,8 +30,8 @@ class Witness(threading.Thread):
     def run(self):
         # Not waiting for standbys: whether the node would take the write is what counts. A server that stood still
         # answers late, and that is the answer that matters, so the witness waits for it.
-        session = Session(self._node.dsn("application_name=witness options='-c synchronous_commit=local"
-                                         " -c log_min_messages=fatal -c log_min_error_statement=panic'"))
+        session = Session(self._node.dsn("-c application_name=witness -c synchronous_commit=local"
+                                         " -c log_min_messages=fatal -c log_min_error_statement=panic"))
         offset = time.time() - time.monotonic()
         while not self._stop_event.is_set():
             begin = time.monotonic()
