@@ -15,6 +15,7 @@ class Step:
         self.failures = {}  # route -> writes refused or unknown
         self.lost = 0
         self.overlap = 0.0
+        self.awoke = []  # when nodes that had stood still went on
         self.moved = False  # another node leads
         self.recovered = True
 

@@ -87,7 +87,7 @@ class Run:
         self.options, self.product, self.directory, self.images = options, product, directory, images
         self.timeline = report.Timeline()
         self.say = self.timeline.say
-        self.steps, self.violations = [], []
+        self.steps, self.violations, self.overlaps = [], [], {}
         self.recovery_max = RECOVERY_MAX + 2 * max(0, options.ttl - 5)
         self.clocks = Clocks(directory, options.clocks)
         self.world = self.workload = self.witnesses = None
@@ -193,6 +193,7 @@ class Run:
             if what == "inject":
                 one.fault.inject(world)
             else:
+                step.awoke += [time.monotonic()] if one.fault.awakes else []
                 one.fault.heal(world)
         step.healed = time.monotonic()
         step.recovered = self._await_recovery(cluster, step)
@@ -234,10 +235,26 @@ class Run:
             time.sleep(0.25)
 
     def _look_for_two(self):
-        for overlap in self.witnesses.overlaps()[len(getattr(self, "_overlaps", [])):]:
-            self.violated(f"two primaries: {overlap.older} and {overlap.newer} took writes at once for "
-                          f"{overlap.seconds:.3f} s ({overlap.why})")
-        self._overlaps = self.witnesses.overlaps()
+        """Says what is new."""
+        overlaps = self.witnesses.overlaps()
+        for overlap in overlaps:
+            key = (overlap.older, overlap.newer, overlap.why)
+            if self.overlaps.get(key, []) == overlap.late:
+                continue
+            self.overlaps[key] = overlap.late
+            step = self._step_of(overlap.begin)
+            text = (f"two primaries: {overlap.older} took {len(overlap.late)} writes in {overlap.seconds:.3f} s after "
+                    f"{overlap.newer} had taken one ({overlap.why})")
+            awake = [(awoke, awoke + faults.AWAKE_MAX) for awoke in step.awoke] if step else []
+            if all(any(begin <= at <= end for begin, end in awake) for at in overlap.late):
+                self.say(f"{text}: just after it had stood still as a whole, which nothing on it can prevent")
+            else:
+                self.violated(text)
+        return overlaps
+
+    def _step_of(self, at):
+        """The first step that was over after this moment."""
+        return next((step for step in self.steps if step.end >= at), None)
 
     def _check_what_is_left(self, cluster):
         try:
@@ -250,7 +267,7 @@ class Run:
     def _blame(self, findings):
         """Each lost write belongs to the first step that was over after its acknowledgement."""
         for write in findings.lost:
-            step = next((step for step in self.steps if step.end >= write.end), None)
+            step = self._step_of(write.end)
             if step:
                 step.lost += 1
             else:
@@ -261,16 +278,16 @@ class Run:
                 self.violated(f"{step.lost} acknowledged writes are lost by {step.name}, {self.options.mode}")
 
     def _conclude(self, findings):
-        self._look_for_two()
+        overlaps = self._look_for_two()
         self._blame(findings)
-        for overlap in self._overlaps:
-            step = next((step for step in self.steps if step.end >= overlap.begin), None)
+        for overlap in overlaps:
+            step = self._step_of(overlap.begin)
             if step:
                 step.overlap += overlap.seconds
         for text in findings.violations:
             self.violated(text)
         writes = self.workload.writes()
-        two = sum(overlap.seconds for overlap in self._overlaps)
+        two = sum(overlap.seconds for overlap in overlaps)
         closest = self.witnesses.closest()
         print()
         print(report.outages(self.steps, self.workload.routes))

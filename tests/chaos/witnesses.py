@@ -10,6 +10,7 @@ import time
 from pq import Session
 
 EVERY = 0.02
+STOOD_STILL = 1.0
 WRITE = "select pg_walfile_name(pg_current_wal_lsn()), extract(epoch from clock_timestamp()), txid_current()"
 
 
@@ -48,12 +49,14 @@ class Witness(threading.Thread):
 
 
 class Overlap:
-    def __init__(self, older, newer, begin, end, why):
-        self.older, self.newer, self.begin, self.end, self.why = older, newer, begin, end, why
+    """Two nodes that took writes at once. `late` are the times of those that the older one should not have taken."""
 
-    @property
-    def seconds(self):
-        return self.end - self.begin
+    def __init__(self, older, newer, late, why):
+        self.older, self.newer, self.late, self.why = older, newer, late, why
+        self.begin, self.end = late[0], late[-1]
+        # Between two that are far apart it stood still, and took nothing.
+        gaps = [after - one for one, after in zip(late, late[1:])]
+        self.seconds = EVERY + sum(gap for gap in gaps if gap < STOOD_STILL)
 
 
 class Witnesses:
@@ -79,33 +82,30 @@ class Witnesses:
         return sorted((one for witness in self._witnesses for one in list(witness.accepted)), key=lambda one: one.at)
 
     def tenures(self):
-        """(timeline, node) -> [first, last] accepted write."""
+        """(timeline, node) -> the times of the writes that it accepted."""
         tenures = {}
         for one in self.accepted:
-            first_last = tenures.setdefault((one.timeline, one.node), [one.at, one.at])
-            first_last[1] = one.at
+            tenures.setdefault((one.timeline, one.node), []).append(one.at)
         return tenures
 
     def overlaps(self):
-        """Every two that took writes at once, with the seconds."""
+        """Every two that took writes at once."""
         tenures = sorted(self.tenures().items())
         found = []
-        for index, ((timeline, node), (first, last)) in enumerate(tenures):
-            for (other_timeline, other), (other_first, other_last) in tenures[index + 1:]:
+        for index, ((timeline, node), times) in enumerate(tenures):
+            for (later, other), others in tenures[index + 1:]:
                 if node == other:
                     continue
-                if timeline == other_timeline:
-                    begin = max(first, other_first)
-                    found.append(Overlap(node, other, begin, max(begin, min(last, other_last)),
-                                         f"both on timeline {timeline}"))
-                elif other_first < last:
-                    found.append(Overlap(node, other, other_first, last,
-                                         f"timeline {timeline} and timeline {other_timeline}"))
+                late = [at for at in times if at > others[0]]
+                if timeline == later:
+                    found.append(Overlap(node, other, late or times[-1:], f"both on timeline {timeline}"))
+                elif late:
+                    found.append(Overlap(node, other, late, f"timelines {timeline} and {later}"))
         return found
 
     def closest(self):
         """The shortest time between one primary's last write and the next one's first; None without a change."""
         tenures = sorted(self.tenures().items())
-        gaps = [begin - end for ((_, node), (_, end)), ((_, other), (begin, _)) in zip(tenures, tenures[1:])
+        gaps = [others[0] - times[-1] for ((_, node), times), ((_, other), others) in zip(tenures, tenures[1:])
                 if node != other]
         return min(gaps, default=None)
