@@ -215,7 +215,7 @@ class Cluster:
         for node in self.nodes:
             node.start()
         self.proxy.start()
-        self.await_(lambda: not self.ailment(), 120, self.ailment)
+        self.await_(lambda: not self.ailment(), 180, self.ailment)
 
     @staticmethod
     def await_(condition, timeout, why):

@@ -1,8 +1,10 @@
 """A volume of its own for a node: an ext4 image on a loop device, which can hang, fill up and lose its power."""
 import fcntl
+import functools
 import os
 import pwd
 import struct
+import tempfile
 import time
 
 from sandbox import run, thaw_directory
@@ -12,12 +14,23 @@ EXT4_IOC_SHUTDOWN = 0x8004587D
 NOLOGFLUSH = 2  # what has not been flushed is gone, the journal's tail, too
 
 
+@functools.cache
 def why_no_volumes():
     for program in ("mkfs.ext4", "losetup"):
         if run("sh", "-c", f"command -v {program}", check=False).returncode:
             return f"needs the program {program}"
-    if not os.path.exists("/dev/loop-control"):
-        return "no loop devices here (/dev/loop-control)"
+    if os.geteuid() != 0:
+        return "needs root"
+    with tempfile.TemporaryDirectory() as directory:
+        image = directory + "/image"
+        with open(image, "wb") as file:
+            file.truncate(8 << 20)
+        os.mkdir(directory + "/volume")
+        run("mkfs.ext4", "-q", "-F", image)
+        tried = run("mount", "-o", "loop", image, directory + "/volume", check=False)
+        if tried.returncode:
+            return f"an image cannot be mounted here: {tried.stderr.strip()}"
+        run("umount", directory + "/volume")
     return ""
 
 

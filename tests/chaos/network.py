@@ -4,6 +4,7 @@ Rules stand in the namespace of the one that is hurt, as iptables rules; what wa
 faults may overlap. The clients' own links are never touched: a primary that is cut off from its cluster still has
 clients beside it, and the witnesses have to see whether it goes on taking their writes.
 """
+import functools
 import os
 import shutil
 import signal
@@ -46,6 +47,7 @@ class Place:
         return found
 
 
+@functools.cache
 def why_no_cuts():
     if not shutil.which("iptables"):
         return "iptables is not installed (Debian's package iptables)"
@@ -54,6 +56,7 @@ def why_no_cuts():
     return "" if tried.returncode == 0 else f"iptables does not work here: {tried.stderr.strip()}"
 
 
+@functools.cache
 def why_no_delay():
     """This is no tc netem: packets wait in a netfilter queue, which is there in kernels without sch_netem, too."""
     if why_no_cuts():

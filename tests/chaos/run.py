@@ -30,7 +30,6 @@ from witnesses import Witnesses
 from workloads import SCHEMA, Workload
 
 SKIPPED = 77
-RECOVERY_MAX = 60  # seconds from healing until the cluster is whole and takes writes; more with a longer lease
 
 
 def arguments():
@@ -49,6 +48,8 @@ def arguments():
     parser.add_argument("--faults", help="only these, with commas between")
     parser.add_argument("--without", help="not these, with commas between")
     parser.add_argument("--stretch", type=float, default=1, help="how much longer each fault lasts (1)")
+    parser.add_argument("--patience", type=float, default=60, help="seconds after healing, until the cluster has to be"
+                        " whole and take writes (60)")
     parser.add_argument("--no-pairs", action="store_true", help="never two faults at once")
     parser.add_argument("--in-order", action="store_true", help="the faults of --faults once, in that order")
     parser.add_argument("--no-guardian", action="store_true", help="pgkeel without guardians, which has to be found")
@@ -88,7 +89,7 @@ class Run:
         self.timeline = report.Timeline()
         self.say = self.timeline.say
         self.steps, self.violations, self.overlaps = [], [], {}
-        self.recovery_max = RECOVERY_MAX + 2 * max(0, options.ttl - 5)
+        self.recovery_max = options.patience + 2 * max(0, options.ttl - 5)  # a longer lease takes longer
         self.clocks = Clocks(directory, options.clocks)
         self.world = self.workload = self.witnesses = None
 
@@ -320,6 +321,7 @@ def list_faults(options):
         print(f"{name:26} {(kind.__doc__ or '').strip().splitlines()[0]}")
         if why:
             print(f"{'':26} IMPOSSIBLE HERE: {why}")
+    return 0
 
 
 def place_for_images(options, directory):
@@ -332,13 +334,12 @@ def place_for_images(options, directory):
 
 def main():
     options = arguments()
-    if options.list:
-        list_faults(options)
-        return 0
     why = sandbox.refused()
     if why:
         print(f"SKIPPED: {why}")
         return SKIPPED
+    if options.list:
+        return sandbox.enter(lambda: list_faults(options), [])
     product = Patroni() if options.peer else Pgkeel(options.binary)
     missing = product.missing(options)
     if missing:

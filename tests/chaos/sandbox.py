@@ -36,9 +36,11 @@ def refused():
     for program in ("ip", "nsenter", "setpriv", "mount", "etcd"):
         if run("sh", "-c", f"command -v {program}", check=False).returncode:
             return f"needs the program {program}"
-    trial = "ip link add c0 type bridge && ip netns add c1 && ip link add c2 type veth peer name c3 netns c1"
-    prepare = "mount --make-rprivate / && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns && "
-    tried = run("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "sh", "-c", prepare + trial, check=False)
+    trial = ("mount --make-rprivate /", "mount -t proc proc /proc", "mkdir -p /run/netns",
+             "mount -t tmpfs tmpfs /run/netns", "ip link add c0 type bridge", "ip netns add c1",
+             "ip link add c2 type veth peer name c3 netns c1")
+    tried = run("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "sh", "-c", " && ".join(trial),
+                check=False)
     return "" if tried.returncode == 0 else f"no namespaces here: {tried.stderr.strip()}"
 
 
@@ -48,7 +50,11 @@ def enter(work, thaw):
         raise OSError(ctypes.get_errno(), "unshare")
     first = os.fork()
     if first == 0:
-        os._exit(_first_process(work, thaw))
+        status = 2
+        try:
+            status = _first_process(work, thaw)
+        finally:
+            os._exit(status)
 
     def pass_on(number, _):
         os.kill(first, number)
