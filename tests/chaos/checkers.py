@@ -88,10 +88,9 @@ def check_replicas(findings, cluster, primary, timeout=60):
 
 def check(cluster, workload):
     findings = Findings()
-    primary = cluster.primary()
-    if primary is None:
-        findings.wrong("there is no primary to check")
-        return findings
+    for text in cluster.crashes():
+        findings.wrong(text)
+    primary = cluster.await_primary()
     check_writes(findings, "append", workload.writes(kind="append"),
                  [int(row[0]) for row in rows(primary, "select id from append")])
     check_writes(findings, "bank", workload.writes(kind="bank"),

@@ -31,6 +31,7 @@ class Process:
         if hidden:
             self._words = out_of_sight(hidden, self._words)
         self._child = None
+        self.crashes = []
 
     def start(self):
         if self.running():
@@ -45,7 +46,15 @@ class Process:
                      **self._environment})
 
     def running(self):
-        return self._child is not None and self._child.poll() is None
+        if self._child is None:
+            return False
+        if self._child.poll() is None:
+            return True
+        # Ours are SIGKILL and SIGTERM.
+        if self._child.returncode < 0 and -self._child.returncode not in (signal.SIGKILL, signal.SIGTERM):
+            self.crashes.append(f"ended with {signal.Signals(-self._child.returncode).name}: see {self._log}")
+        self._child = None
+        return False
 
     @property
     def pid(self):
@@ -257,17 +266,19 @@ class Cluster:
     def etcd_leader(self):
         return next((member for member in self.etcd if member.leads()), self.etcd[0])
 
-    def heal_everything(self):
-        """Whatever a fault that failed half way has left."""
+    def start_what_has_ended(self):
+        """As the service manager does: what could not be started while its disk hung, and what ended by itself."""
         for machine in self.machines:
-            machine.volume.thaw()
-            machine.volume.empty()
-            for pid in machine.place.pids():
-                try:
-                    os.kill(pid, signal.SIGCONT)
-                except ProcessLookupError:
-                    pass
             machine.start()
+
+    def crashes(self):
+        for machine in self.machines:
+            machine.process.running()
+        return [text for machine in self.machines for text in machine.process.crashes]
+
+    def await_primary(self):
+        self.await_(self.primary, 30, "there is no primary, or more than one")
+        return self.primary() or self.await_primary()
 
     def stop(self):
         """The sandbox ends what is left; this is for logs that end in order."""

@@ -18,7 +18,7 @@ STOP, CONTINUE = signal.SIGSTOP, signal.SIGCONT
 
 
 def send(pids, number):
-    for pid in pids:
+    for pid in filter(None, pids):  # another fault may have ended them
         try:
             os.kill(pid, number)
         except ProcessLookupError:
@@ -78,7 +78,7 @@ class PostmasterKilled(Fault):
     name = "postmaster-killed"
 
     def inject(self, world):
-        send([pid for pid in [self.target.postmaster()] if pid], signal.SIGKILL)
+        send([self.target.postmaster()], signal.SIGKILL)
 
 
 class AgentKilled(Fault):

@@ -117,7 +117,7 @@ class Run:
     def _with(self, cluster):
         product = self.product
         cluster.start()
-        self.say(f"the cluster is whole, {cluster.primary().name} leads; {product.version()}")
+        self.say(f"the cluster is whole, {cluster.await_primary().name} leads; {product.version()}")
         self._schema(cluster)
         hosts = ",".join(node.address for node in cluster.nodes)
         routes = {**product.routes(cluster), "direct": f"host={hosts} port={SQL_PORT} user={USER} dbname=postgres"
@@ -136,7 +136,7 @@ class Run:
 
     @staticmethod
     def _schema(cluster):
-        session = Session(cluster.primary().dsn())
+        session = Session(cluster.await_primary().dsn())
         for statement in SCHEMA:
             answer = session.run(statement)
             if not answer.done:
@@ -221,6 +221,7 @@ class Run:
         """The cluster is whole and every route takes writes, RECOVERY_MAX after the healing at the latest."""
         said = False
         while True:
+            cluster.start_what_has_ended()
             ailment = cluster.ailment()
             if not ailment:
                 silent = [route for route in self.workload.routes if not self.workload.acknowledged(route, step.healed)]
@@ -260,7 +261,7 @@ class Run:
     def _check_what_is_left(self, cluster):
         try:
             return checkers.check(cluster, self.workload)
-        except RuntimeError as error:
+        except (RuntimeError, TimeoutError) as error:
             findings = checkers.Findings()
             findings.wrong(f"could not be checked: {error}")
             return findings
