@@ -3,6 +3,7 @@
 #include "cli/output.hpp"
 #include "cli/put.hpp"
 #include "cli/session.hpp"
+#include "cluster/json_reading.hpp"
 
 #include <boost/json/parse.hpp>
 
@@ -18,6 +19,17 @@ using namespace std::chrono_literals;
 std::string postgres_version(std::int64_t number) {
     if (number < 100000) return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
     return fmt::format("{}.{}", number / 10000, number % 10000);
+}
+
+/// " (15.21 is installed)" when that is not what runs, from GET /pgkeel/versions; Patroni's agents do not tell it.
+std::string describe_installed(const std::string& body) {
+    const auto answer = cluster::read_object(body);
+    const auto* versions = answer ? cluster::object_of(*answer, "postgresql") : nullptr;
+    if (versions == nullptr) return {};
+    const auto running = cluster::number_of(versions->if_contains("running"));
+    const auto installed = cluster::number_of(versions->if_contains("installed"));
+    if (!installed || installed == running) return {};
+    return fmt::format(" ({} is installed)", postgres_version(static_cast<std::int64_t>(*installed)));
 }
 
 /// "pgkeel 0.1.0, PostgreSQL 15.20", from GET /patroni.
@@ -50,7 +62,11 @@ Task<Result<int>> version_of_members(Session& session, ClusterOptions options) {
     for (const Member& member : *members) {
         auto answer =
             co_await ask_member(session, member, "GET", "/patroni", "", 5s, fmt::format("asking {}", member.name));
-        const bool answered = answer ? say_done(member, describe(member, answer->body))
+        auto versions = answer ? co_await ask_member(session, member, "GET", "/pgkeel/versions", "", 5s,
+                                                     fmt::format("asking {}", member.name))
+                               : answer;
+        const std::string installed = versions ? describe_installed(versions->body) : std::string{};
+        const bool answered = answer ? say_done(member, describe(member, answer->body) + installed)
                                      : say_failed(member, "GET /patroni", answer.error());
         all_answered = all_answered && answered;
     }

@@ -3,6 +3,7 @@
 #include "config/agent_config.hpp"
 #include "postgres/bootstrap.hpp"
 #include "postgres/configuration_files.hpp"
+#include "postgres/installed_version.hpp"
 #include "postgres/observer.hpp"
 #include "postgres/pending_restart.hpp"
 #include "postgres/programs.hpp"
@@ -55,6 +56,7 @@ class LocalServer final : public Server {
     Task<Result<>> install_slots(std::vector<PrimarysSlot> slots) override;
     Task<Result<>> force_hot_standby_feedback(bool forced) override;
     Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline timeline) override;
+    Task<int> installed_version(Deadline deadline) override { co_return co_await installed_.look(deadline); }
     Abilities abilities() const override { return abilities_; }
 
     void cancel() override;
@@ -110,6 +112,7 @@ class LocalServer final : public Server {
     std::string timeline_of_start_;  ///< postmaster_start_time
     const config::AgentConfig& agent_;
     Programs programs_;
+    InstalledVersion installed_{programs_};
     ConfigurationFiles files_;
     Observer observer_;
 

@@ -136,6 +136,9 @@ class Server {
     /// `timeline,lsn,reason` lines of the current timeline's history file, oldest first.
     virtual Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline timeline) = 0;
 
+    /// 150018: of the programs that the next start will use; 0: unknown.
+    virtual Task<int> installed_version(Deadline deadline) = 0;
+
     using Abilities = ServerAbilities;
     virtual Abilities abilities() const = 0;
 };

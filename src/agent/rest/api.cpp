@@ -5,6 +5,7 @@
 #include "agent/rest/health.hpp"
 #include "agent/rest/status.hpp"
 #include "async/spawn.hpp"
+#include "base/version.hpp"
 #include "cluster/json_reading.hpp"
 #include "config/dynamic_config.hpp"
 #include "ha/election.hpp"
@@ -31,6 +32,7 @@ constexpr Duration server_patience = 1s;
 constexpr Duration store_patience = 5s;
 /// The others' answers decide whether a request is accepted, as in Patroni.
 constexpr Duration peer_patience = 2s;
+constexpr Duration version_patience = 2s;  // of `postgres --version`
 
 std::string first_segment(const std::string& path) {
     const std::size_t begin = std::min(path.find_first_not_of('/'), path.size());
@@ -100,6 +102,7 @@ Task<std::optional<http::Response>> RestApi::show(http::Request request, std::st
     if (page_name == "failsafe") co_return co_await show_failsafe();
     if (page_name == "pgkeel") {
         if (request.path() == "/pgkeel/decisions") co_return co_await show_decisions();
+        if (request.path() == "/pgkeel/versions") co_return co_await show_versions();
         co_return page(404);
     }
     co_return std::nullopt;
@@ -125,6 +128,16 @@ Task<http::Response> RestApi::show_decisions() {
         }
     }
     co_return json_answer(200, parts_.node.decisions(seen));
+}
+
+/// Not part of GET /patroni: elections ask for that, and must not wait for a file or a program.
+Task<http::Response> RestApi::show_versions() {
+    const int installed = co_await parts_.server.installed_version(parts_.clock.now() + version_patience);
+    const ServerState server = (co_await facts(health_age_max)).server;
+    const auto number = [](int version) { return version != 0 ? boost::json::value(version) : boost::json::value(); };
+    const boost::json::object postgresql{{"running", number(server.accepts_connections ? server.version_number : 0)},
+                                         {"installed", number(installed)}};
+    co_return json_answer(200, boost::json::object{{"pgkeel", version()}, {"postgresql", postgresql}});
 }
 
 Task<http::Response> RestApi::show_cluster(bool history) {

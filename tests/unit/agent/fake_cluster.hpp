@@ -170,6 +170,8 @@ class FakeServer final : public postgres::Server {
     Task<Result<>> install_slots(std::vector<postgres::PrimarysSlot>) override { co_return Result<>{}; }
     Task<Result<>> force_hot_standby_feedback(bool) override { co_return Result<>{}; }
     Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline) override { co_return history_; }
+    int installed = 150020;
+    Task<int> installed_version(Deadline) override { co_return installed; }
     Abilities abilities() const override {
         Abilities abilities;
         abilities.has_bootstrap_section = true;

@@ -435,6 +435,17 @@ TEST_F(RestApi, a_leader_without_etcd_goes_on_while_its_member_agrees) {
     a.store.connect(true);
 }
 
+TEST_F(RestApi, tells_what_runs_and_what_would_run_after_a_restart) {
+    FakeNode& node = start_leader();
+    node.server.installed = 150021;
+    const json::object answer = ask_json(node, "/pgkeel/versions");
+    EXPECT_EQ(answer.at("postgresql").at("running"), 150020);
+    EXPECT_EQ(answer.at("postgresql").at("installed"), 150021);
+    EXPECT_EQ(answer.at("pgkeel"), version());
+    node.server.installed = 0;
+    EXPECT_TRUE(ask_json(node, "/pgkeel/versions").at("postgresql").at("installed").is_null());
+}
+
 TEST_F(RestApi, pages_that_have_nothing_to_show_say_so) {
     FakeNode& node = start_leader();
     EXPECT_EQ(ask(node, "GET", "/failsafe").status, 502);
