@@ -150,7 +150,7 @@ void print_pause(const WriteProbe* probe, const Session& session, const Handover
     }
     const auto pause = probe->pause(story.old_leader(), story.leader());
     if (pause) {
-        put("write pause: {:.3f} s, from the last acknowledged write on {} to the first on {}\n", seconds(*pause),
+        put("write pause: {:.3f} s (last acknowledged write on {} to the first on {})\n", seconds(*pause),
             story.old_leader(), story.leader());
         return;
     }
@@ -285,7 +285,8 @@ Task<Result<int>> carry_out(Session& session, HandoverOptions options, ClusterVi
     print_pause(probe.get(), session, running->story);
     std::fflush(stdout);
     auto after = co_await settled_view(session, running->story.old_leader());
-    if (after) put("{}", member_table(session.scope(), cluster::summarize(*after), terminal_width(), false));
+    if (after && !options.is_step)
+        put("{}", member_table(session.scope(), cluster::summarize(*after), terminal_width(), false));
     const std::string& leader = running->story.leader();
     if (!options.candidate.empty() && leader != options.candidate)
         co_return fail(Errc::conflict, fmt::format("{} is primary now, and not {}", leader, options.candidate),

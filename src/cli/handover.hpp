@@ -9,6 +9,7 @@ struct HandoverOptions : ClusterOptions {
     std::string leader;
     std::string candidate;
     std::string scheduled;
+    bool is_step = false;  ///< of a longer command, which says itself how the cluster is afterwards
 };
 
 /// Asks, requests, tells what happens until the new primary takes writes, and how long none were taken.

@@ -85,7 +85,7 @@ keel switchover --force
 ! leads "$first" || failed "$first still leads"
 says 'the leader key is free'
 says 'first acknowledged write on'
-says "^write pause: [0-9]+\.[0-9]+ s, from the last acknowledged write on $first to the first on $(leader)"
+says "^write pause: [0-9]+\.[0-9]+ s \\(last acknowledged write on $first to the first on $(leader)\\)"
 expect_healthy "a switchover"
 second=$(leader)
 refused 1 "$second" switchover --force --leader "$first"
