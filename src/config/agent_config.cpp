@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 namespace pgkeel::config {
 namespace {
@@ -90,12 +91,26 @@ AgentConfig read_common(const View& view, Source& source, Findings& findings) {
     return config;
 }
 
-void read_own(const View& view, AgentConfig& config) {
+void read_own(const View& view, AgentConfig& config, Findings& findings) {
     config.dynamic_commands = view.flag("pgkeel.dynamic_commands");
     config.guardian = view.flag("pgkeel.guardian");
     config.fence_command = view.text("pgkeel.fence_command");
     config.fence_timeout_seconds = static_cast<int>(view.number("pgkeel.fence_timeout"));
     config.storage_timeout_seconds = static_cast<int>(view.number("pgkeel.storage_timeout"));
+    config.lost_wal_dir = view.text("pgkeel.lost_wal_dir");
+    config.lost_wal_max_megabytes = static_cast<int>(view.number("pgkeel.lost_wal_max_size"));
+    config.lost_wal_required = view.flag("pgkeel.lost_wal_required");
+    if (config.lost_wal_dir.empty()) return;
+    namespace fs = std::filesystem;
+    const fs::path place = fs::path(config.lost_wal_dir).lexically_normal();
+    const fs::path data = fs::path(config.postgresql.data_dir).lexically_normal();
+    const bool inside = std::mismatch(data.begin(), data.end(), place.begin(), place.end()).first == data.end();
+    if (!place.is_absolute())
+        findings.error("pgkeel.lost_wal_dir", fmt::format("is '{}', and has to be an absolute path", place.string()));
+    else if (inside)
+        findings.error("pgkeel.lost_wal_dir",
+                       fmt::format("is '{}', which is inside postgresql.data_dir", place.string()),
+                       "pg_rewind and a fresh copy would remove it: name a directory beside it");
 }
 
 }  // namespace
@@ -137,7 +152,7 @@ Result<AgentConfig> load_agent_config(const std::string& path, const Environment
     if (config.has_bootstrap) config.bootstrap = read_bootstrap(view, findings);
     config.postgresql = read_postgresql(view, environment, findings);
     config.watchdog = read_watchdog(view);
-    read_own(view, config);
+    read_own(view, config, findings);
     config.log = read_log(view, findings);
     ReadTags tags = read_tags(view.object("tags"), findings);
     config.tags = std::move(tags.tags);

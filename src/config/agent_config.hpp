@@ -120,7 +120,10 @@ struct AgentConfig {
     bool guardian = true;       ///< a process that ends PostgreSQL when the agent cannot
     std::string fence_command;  ///< run against a leader that has not released its lease, before a promotion
     int fence_timeout_seconds = 30;
-    int storage_timeout_seconds = 10;  ///< a write that takes longer hangs; 0: nobody looks
+    int storage_timeout_seconds = 10;   ///< a write that takes longer hangs; 0: nobody looks
+    std::string lost_wal_dir;           ///< empty: data_dir + "_lost_wal"
+    int lost_wal_max_megabytes = 1024;  ///< 0: lost WAL is not kept
+    bool lost_wal_required = false;     ///< rather stay away than lose it
     Tags tags;
     json::object published_tags;  ///< as written, order and types kept, standard false ones dropped
     log::Options log;

@@ -424,6 +424,21 @@ constexpr auto own_options = std::to_array<Option>({
          "way for a node whose volumes work, as it does when they are full or broken; 0: nobody looks",
      .minimum = 0,
      .maximum = 3600},
+    {.path = "lost_wal_dir",
+     .help = "where the WAL of a former primary is kept that the new one does not have, before it is rewound or copied "
+             "anew; by default data_dir with _lost_wal added. Best on the same file system as pg_wal or a larger one"},
+    {.path = "lost_wal_max_size",
+     .kind = Kind::integer,
+     .unit = "MB",
+     .default_value = "1024",
+     .help = "how much of such WAL is kept here in all; the oldest goes first. 0: none",
+     .minimum = 0,
+     .maximum = 16777216},
+    {.path = "lost_wal_required",
+     .kind = Kind::boolean,
+     .default_value = "false",
+     .help = "what to do when it cannot be kept (disk full): true: this node stays away and tries again; false: it "
+             "warns, and comes back without it"},
 });
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "postgres/control_data.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/local_server.hpp"
+#include "postgres/lost_wal.hpp"
 #include "postgres/replica_methods.hpp"
 #include "postgres/rewind.hpp"
 #include "postgres/timeline_history.hpp"
@@ -182,7 +183,40 @@ Task<Result<Server::Divergence>> LocalServer::compare_history(Member source, Ser
                                                                 clock_.now() + std::chrono::seconds(30));
     const RewindNeed need = needs_rewind(*ours, *theirs);
     if (!need.needed) co_return fail(Errc::not_found, fmt::format("cannot compare with {}: {}", leader.name, need.why));
-    co_return Divergence{*need.needed, need.why};
+    Divergence found{*need.needed, need.why};
+    if (found.needs_rewind) {
+        const auto lines = co_await timeline_history(ours->timeline);
+        if (lines)
+            found.lost = lost_wal(*lines, *ours, *theirs).value_or(LostWal{});
+        else
+            log::warning("what this node has alone is not known: {}", lines.error().line());
+    }
+    co_return found;
+}
+
+Task<Result<Server::KeptWal>> LocalServer::keep_lost_wal(LostWal lost) {
+    if (lost.bytes() == 0 || agent_.lost_wal_max_megabytes == 0) co_return KeptWal{};
+    const std::string& data = agent_.postgresql.data_dir;
+    const KeepRequest request{
+        .lost = lost,
+        .pg_wal = data + "/pg_wal",
+        .directory = agent_.lost_wal_dir.empty() ? data + "_lost_wal" : agent_.lost_wal_dir,
+        .bytes_max = static_cast<std::uint64_t>(agent_.lost_wal_max_megabytes) << 20,
+        .account = programs_.account,
+    };
+    auto kept = co_await workers_.run([&request] { return postgres::keep_lost_wal(request); });
+    // Who says that it is required prefers a node that waits for its operator.
+    if (!kept && agent_.lost_wal_required)
+        co_return fail(Errc::unsafe, "pgkeel.lost_wal_required: " + kept.error().text,
+                       "make room, or set pgkeel.lost_wal_required to false and reload");
+    if (!kept || lost.timeline != lost.last_timeline) co_return kept;
+    auto shown = co_await run(
+        clock_,
+        programs_.command("pg_waldump", {"--path=" + kept->directory, fmt::format("--timeline={}", lost.timeline.id),
+                                         "--start=" + to_string(lost.begin), "--rmgr=XLOG"}),
+        clock_.now() + std::chrono::seconds(30));
+    if (shown) kept->end = end_of_own_wal(shown->output).value_or(Lsn{});
+    co_return kept;
 }
 
 /// With the command of the files as they would be written now: what only this node has completed must not be lost with

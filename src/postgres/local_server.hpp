@@ -39,6 +39,7 @@ class LocalServer final : public Server {
     Task<Result<>> checkpoint() override;
     Task<Result<>> follow(std::optional<Source> source) override;
     Task<Result<Divergence>> compare_history(Member leader, ServerState here) override;
+    Task<Result<KeptWal>> keep_lost_wal(LostWal lost) override;
     Task<Result<>> rewind(Member leader) override;
     Task<Result<>> recover_single_user() override;
 

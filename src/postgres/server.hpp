@@ -57,6 +57,18 @@ struct PrimarysSlot {
     std::string state{};  ///< the bytes of its file; empty unless asked for
 };
 
+/// WAL of this node that its leader's history does not have: what a former primary wrote after the new one had left its
+/// timeline.
+struct LostWal {
+    Timeline timeline;       ///< that the leader left, and this node went on with
+    Lsn begin;               ///< where
+    Timeline last_timeline;  ///< of this node; `timeline` unless it was promoted since
+    Lsn end;                 ///< of this node's WAL; its own shutdown checkpoint does not count
+
+    std::uint64_t bytes() const { return end > begin ? end.bytes - begin.bytes : 0; }
+    bool operator==(const LostWal&) const = default;
+};
+
 /// PostgreSQL on this node, as the agent drives it. The real one is LocalServer; the simulation has another.
 /// One operation at a time, except `observe`, `kill_everything` and `reload`; none blocks the event loop.
 class Server {
@@ -99,8 +111,19 @@ class Server {
     struct Divergence {
         bool needs_rewind = false;
         std::string why;
+        /// With needs_rewind: what only this node has. Zero where it is not known.
+        LostWal lost{};
     };
     virtual Task<Result<Divergence>> compare_history(Member leader, ServerState here) = 0;
+    /// Copies the WAL that `lost` tells of out of the data directory, so that a rewind or a fresh copy does not take it
+    /// away. The server is down. Without anything to do it returns an empty directory. Errors: io_error.
+    struct KeptWal {
+        std::string directory;
+        std::uint64_t bytes = 0;  ///< of the files
+        bool whole = true;        ///< false: the oldest part of it, as much as may be kept
+        Lsn end{};                ///< where what the server itself wrote ends, when that could be read; else zero
+    };
+    virtual Task<Result<KeptWal>> keep_lost_wal(LostWal lost) = 0;
     virtual Task<Result<>> rewind(Member leader) = 0;
     /// Replays WAL in single-user mode, so that pg_rewind finds a clean shutdown.
     virtual Task<Result<>> recover_single_user() = 0;

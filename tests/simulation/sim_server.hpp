@@ -46,6 +46,7 @@ class SimServer final : public postgres::Server {
     Task<Result<>> install_slots(std::vector<postgres::PrimarysSlot>) override { co_return Result<>{}; }
     Task<Result<>> force_hot_standby_feedback(bool) override { co_return Result<>{}; }
     Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline) override { co_return machine_.history; }
+    Task<Result<KeptWal>> keep_lost_wal(postgres::LostWal) override { co_return KeptWal{}; }
     Task<int> installed_version(Deadline) override { co_return 0; }
     Abilities abilities() const override { return {.can_rewind = true, .has_bootstrap_section = true}; }
 

@@ -156,8 +156,12 @@ class FakeServer final : public postgres::Server {
         follows = source ? source->name : "";
         co_return Result<>{};
     }
-    Task<Result<Divergence>> compare_history(Member, ServerState) override { co_return Divergence{}; }
-    Task<Result<>> rewind(Member) override { co_return Result<>{}; }
+    Task<Result<Divergence>> compare_history(Member, ServerState) override { co_return divergence; }
+    Task<Result<>> rewind(Member) override {
+        ++rewinds;
+        divergence = {};
+        co_return Result<>{};
+    }
     Task<Result<>> recover_single_user() override { co_return Result<>{}; }
     Task<Result<>> apply_configuration(std::string, bool) override { co_return Result<>{}; }
     Task<Result<>> create_slot(std::string) override { co_return Result<>{}; }
@@ -170,11 +174,21 @@ class FakeServer final : public postgres::Server {
     Task<Result<>> install_slots(std::vector<postgres::PrimarysSlot>) override { co_return Result<>{}; }
     Task<Result<>> force_hot_standby_feedback(bool) override { co_return Result<>{}; }
     Task<Result<std::vector<HistoryEntry>>> timeline_history(Timeline) override { co_return history_; }
+    postgres::Server::Divergence divergence{};  ///< what a comparison of histories finds
+    std::vector<postgres::LostWal> kept{};      ///< what was to be kept of it
+    Result<KeptWal> keeps = KeptWal{"/kept", 16777216, true};
+    bool can_rewind = false;
+    int rewinds = 0;
+    Task<Result<KeptWal>> keep_lost_wal(postgres::LostWal lost) override {
+        kept.push_back(lost);
+        co_return keeps;
+    }
     int installed = 150020;
     Task<int> installed_version(Deadline) override { co_return installed; }
     Abilities abilities() const override {
         Abilities abilities;
         abilities.has_bootstrap_section = true;
+        abilities.can_rewind = can_rewind;
         return abilities;
     }
 

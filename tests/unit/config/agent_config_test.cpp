@@ -221,6 +221,23 @@ TEST_F(AgentConfigFile, our_own_section_has_defaults_and_is_checked) {
     EXPECT_EQ(load("pgkeel: {fence_command: /bin/off, fence_timeout: 5}\n")->fence_timeout_seconds, 5);
 }
 
+TEST_F(AgentConfigFile, lost_wal_is_kept_outside_the_data_directory) {
+    EXPECT_EQ(load("")->lost_wal_dir, "");
+    EXPECT_EQ(load("")->lost_wal_max_megabytes, 1024);
+    EXPECT_FALSE(load("")->lost_wal_required);
+    const auto set = load("pgkeel: {lost_wal_dir: /var/lost, lost_wal_max_size: 64, lost_wal_required: true}\n");
+    EXPECT_EQ(set->lost_wal_dir, "/var/lost");
+    EXPECT_EQ(set->lost_wal_max_megabytes, 64);
+    EXPECT_TRUE(set->lost_wal_required);
+    const std::string data = load("")->postgresql.data_dir;
+    for (const std::string& inside :
+         {data, data + "/", data + "/lost", data + "/../" + data.substr(data.rfind('/') + 1)})
+        EXPECT_TRUE(problem(load("pgkeel: {lost_wal_dir: " + inside + "}\n")).contains("inside postgresql.data_dir"))
+            << inside;
+    EXPECT_EQ(load("pgkeel: {lost_wal_dir: " + data + "_lost_wal}\n")->lost_wal_dir, data + "_lost_wal");
+    EXPECT_TRUE(problem(load("pgkeel: {lost_wal_dir: lost}\n")).contains("absolute path"));
+}
+
 TEST_F(AgentConfigFile, sections_that_the_operator_named_are_known) {
     EXPECT_EQ(warnings(load("x-common: {a: 1}\nbootstrap:\n  method: mine\n  mine: {command: run}\n")), "");
     EXPECT_EQ(problem(load("bootstrap: {method: mine}\n")),
