@@ -117,6 +117,7 @@ Task<> Node::cycle() {
         co_await shut_down_server();
         co_return;
     }
+    heed_leader();
     make_up_for_checkpoint();
     co_await use_dynamic_config();
     co_await keep_fences();

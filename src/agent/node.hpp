@@ -9,6 +9,7 @@
 #include "async/clock.hpp"
 #include "async/event.hpp"
 #include "cluster/keys.hpp"
+#include "cluster/lost_wal.hpp"
 #include "cluster/peer.hpp"
 #include "etcd/store.hpp"
 #include "ha/decide.hpp"
@@ -171,6 +172,12 @@ class Node {
     Task<> bring_to_rest();
     Task<> rejoin(std::string leader);
     Task<bool> heal_history(Member leader, std::string why);
+
+    // node_losses.cpp
+    void heed_leader();
+    std::optional<cluster::LostWalReport> account_for(const HistoryEntry& parting) const;
+    Task<bool> keep_lost_wal();
+    Task<> tell_lost_wal(cluster::LostWalReport report);
     Task<> promote();
     Task<> demote(ha::Demote how);
     Task<> release_when_received(Lsn shutdown_position, std::string candidate);
@@ -228,6 +235,15 @@ class Node {
     std::map<std::string, std::string> hosts_;  ///< by member: where it was seen last
     ha::SlotMemory slot_memory_;
     std::map<std::string, std::string> slot_complaints_;  ///< by slot: what was said last
+    /// Whoever led before this node, as far as it is known to have written.
+    struct EarlierLeader {
+        std::string name;
+        std::int64_t epoch = 0;
+        Lsn position;
+        bool released = false;  ///< it had stopped when it gave up the lease
+    };
+    EarlierLeader earlier_leader_;
+    postgres::LostWal lost_wal_;  ///< as histories were last compared
     bool logical_slots_busy_ = false;
     Instant retry_copy_at_{};
     Instant retry_proof_at_{};

@@ -199,6 +199,7 @@ Task<> Node::reinitialize_from(std::string source) {
     const auto stopped = co_await out_.server.stop(
         {.mode = postgres::StopMode::immediate, .checkpoint_first = false, .timeout = 10s, .on_shut_down = {}});
     if (!stopped) co_await out_.server.kill_everything();
+    if (seen_.history_diverged && !co_await keep_lost_wal()) co_return;
     if (const auto removed = co_await out_.server.remove_data(""); !removed) {
         log::error("could not remove the data directory: {}", removed.error().line());
         co_return;
@@ -284,6 +285,7 @@ Task<> Node::compare_history(std::string leader) {
     }
     seen_.history_checked_epoch = epoch;
     seen_.history_diverged = compared->needs_rewind;
+    lost_wal_ = compared->lost;
     if (compared->needs_rewind) log::warning("my history has left {}'s: {}", leader, compared->why);
 }
 
@@ -330,6 +332,7 @@ Task<> Node::rejoin(std::string leader_name) {
     }
     seen_.history_checked_epoch = epoch;
     seen_.history_diverged = compared->needs_rewind;
+    lost_wal_ = compared->lost;
     if (compared->needs_rewind && !co_await heal_history(leader, compared->why)) co_return;
     const std::string source = ha::wal_source(seen_);
     co_await start_standby(source.empty() ? leader_name : source);
@@ -339,6 +342,7 @@ Task<> Node::rejoin(std::string leader_name) {
 /// or tries again later.
 Task<bool> Node::heal_history(Member leader, std::string why) {
     log::info("my history has left {}'s: {}", leader.name, why);
+    if (!co_await keep_lost_wal()) co_return false;
     if (seen_.abilities.can_rewind) {
         operation_state_ = "running pg_rewind";
         const auto rewound = co_await out_.server.rewind(leader);

@@ -134,17 +134,22 @@ Task<> Node::update_history() {
     for (HistoryEntry& entry : history)
         for (const HistoryEntry& known : seen_.view->history)
             if (known.timeline == entry.timeline && known.lsn == entry.lsn) entry = known;
+    std::vector<etcd::Operation> writes;
     if (!history.empty() && history.back().new_leader.empty()) {
         history.back().at = iso_time(out_.clock.wall_now());
         history.back().new_leader = identity_.name;
+        if (const auto loss = account_for(history.back()))
+            writes.push_back(etcd::Operation::put(cluster::lost_wal_key(keys_, *loss), cluster::write_lost_wal(*loss)));
+        if (const std::uint32_t id = history.back().timeline.id; id > cluster::lost_wal_timelines_kept)
+            writes.push_back(etcd::Operation::remove_all(
+                cluster::lost_wal_keys(keys_, Timeline{id - cluster::lost_wal_timelines_kept})));
     }
     if (const std::uint32_t most = seen_.settings.max_timelines_history; most != 0 && history.size() > most)
         history.erase(history.begin(), history.end() - most);
-    const auto put =
-        co_await out_.store.commit({{etcd::Compare::holds(keys_.leader(), identity_.name)},
-                                    {etcd::Operation::put(keys_.history(), cluster::write_history(history))},
-                                    {}},
-                                   out_.clock.now() + 1s);
+    writes.push_back(etcd::Operation::put(keys_.history(), cluster::write_history(history)));
+    const auto put = co_await out_.store.commit(
+        {{etcd::Compare::holds(keys_.leader(), identity_.name)}, std::move(writes), {}}, out_.clock.now() + 1s);
+    if (put) earlier_leader_ = {};  // its account is closed
     if (!put) log::warning("could not write the key history: {}", put.error().line());
 }
 

@@ -44,6 +44,12 @@ Task<Result<ClusterView>> Admin::view(Deadline deadline) {
     co_return view;
 }
 
+Task<Result<std::vector<LostWalReport>>> Admin::lost_wal(Deadline deadline) {
+    auto range = co_await store_.range(keys_.lost_wal(), deadline);
+    if (!range) co_return fail(fmt::format("reading {} from etcd", keys_.lost_wal()), range.error());
+    co_return read_lost_wal(keys_, range->values);
+}
+
 Task<Result<http::Response>> Admin::call(Member member, std::string method, std::string path, std::string body,
                                          Deadline deadline) {
     if (member.api_url.empty())

@@ -1,6 +1,7 @@
 #pragma once
 #include "base/cluster_view.hpp"
 #include "cluster/keys.hpp"
+#include "cluster/lost_wal.hpp"
 #include "config/agent_config.hpp"
 #include "etcd/store.hpp"
 #include "http/client.hpp"
@@ -25,6 +26,9 @@ class Admin {
     Task<Result<ClusterView>> view(Deadline deadline);
     /// The same, and empty where etcd holds nothing.
     Task<Result<ClusterView>> view_or_empty(Deadline deadline);
+
+    /// What failovers have cost, as far as etcd knows.
+    Task<Result<std::vector<LostWalReport>>> lost_wal(Deadline deadline);
 
     /// One request to a member: `path` ("/restart") takes the place of its api_url's. Any status is an answer. Errors:
     /// as http::Client::request; not_found — the member publishes no api_url.

@@ -21,6 +21,9 @@ struct Keys {
     std::string sync() const { return prefix + "sync"; }
     std::string failsafe() const { return prefix + "failsafe"; }
     std::string history() const { return prefix + "history"; }
+    /// Below it: what is known of WAL that was lost with a leader, by the timeline that ended (lost_wal.hpp). Patroni
+    /// does not know it.
+    std::string lost_wal() const { return prefix + "lost_wal/"; }
     /// Where Patroni before 2.1 kept the leader's position.
     std::string legacy_optime() const { return prefix + "optime/leader"; }
 };

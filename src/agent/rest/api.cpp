@@ -7,6 +7,7 @@
 #include "async/spawn.hpp"
 #include "base/version.hpp"
 #include "cluster/json_reading.hpp"
+#include "cluster/lost_wal.hpp"
 #include "config/dynamic_config.hpp"
 #include "ha/election.hpp"
 #include "log/log.hpp"
@@ -103,6 +104,7 @@ Task<std::optional<http::Response>> RestApi::show(http::Request request, std::st
     if (page_name == "pgkeel") {
         if (request.path() == "/pgkeel/decisions") co_return co_await show_decisions();
         if (request.path() == "/pgkeel/versions") co_return co_await show_versions();
+        if (request.path() == "/pgkeel/lost_wal") co_return co_await show_lost_wal();
         co_return page(404);
     }
     co_return std::nullopt;
@@ -128,6 +130,13 @@ Task<http::Response> RestApi::show_decisions() {
         }
     }
     co_return json_answer(200, parts_.node.decisions(seen));
+}
+
+Task<http::Response> RestApi::show_lost_wal() {
+    const cluster::Keys& keys = parts_.node.keys();
+    const auto range = co_await parts_.store.range(keys.lost_wal(), parts_.clock.now() + store_patience);
+    if (!range) co_return store_trouble("reading what was lost", range.error());
+    co_return json_answer(200, cluster::lost_wal_json(cluster::read_lost_wal(keys, range->values)));
 }
 
 /// Not part of GET /patroni: elections ask for that, and must not wait for a file or a program.

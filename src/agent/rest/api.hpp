@@ -39,6 +39,8 @@ class RestApi {
     Task<std::optional<http::Response>> show(http::Request request, std::string page_name);
     /// The last decisions, and who could take over now: for that the other members are asked.
     Task<http::Response> show_decisions();
+    /// What failovers have cost, as etcd has it.
+    Task<http::Response> show_lost_wal();
     /// What runs here, and what would run after a restart.
     Task<http::Response> show_versions();
     Task<http::Response> show_cluster(bool history);
