@@ -11,11 +11,20 @@
 namespace pgkeel::cli {
 
 namespace {
+/// "Lost with timeline 3: at least 74232 bytes of WAL …"
+std::string line_of(const cluster::LostWalReport& report) {
+    return report.bytes() == 0 && !report.exact
+               ? fmt::format("Timeline {}: {}", report.timeline.id, cluster::describe(report))
+               : "Lost: " + cluster::describe(report);
+}
+
 Task<Result<int>> history(Session& session, ClusterOptions options) {
     auto format = parse_format(options.format);
     if (!format) co_return std::unexpected(format.error());
     auto view = co_await session.view_of(options.words);
     if (!view) co_return std::unexpected(view.error());
+    const auto lost = co_await session.admin().lost_wal(session.soon());
+    if (!lost) co_return std::unexpected(lost.error());
     if (*format == Format::table) {
         Table table({{"TL", Align::right},
                      {"LSN", Align::right},
@@ -26,6 +35,11 @@ Task<Result<int>> history(Session& session, ClusterOptions options) {
             table.add(
                 {fmt::format("{}", entry.timeline.id), to_string(entry.lsn), entry.reason, entry.at, entry.new_leader});
         put("{}", table.framed("", terminal_width()));
+        for (const cluster::LostWalReport& report : *lost) {
+            put("{}\n", line_of(report));
+            if (!report.kept_in.empty()) put("  kept on {} in {}\n", report.member, report.kept_in);
+            if (!report.not_kept.empty()) put("  not kept: {}\n", report.not_kept);
+        }
         co_return 0;
     }
     boost::json::array records;
@@ -36,6 +50,12 @@ Task<Result<int>> history(Session& session, ClusterOptions options) {
         record["Reason"] = entry.reason;
         record["Timestamp"] = entry.at;
         record["New Leader"] = entry.new_leader;
+        for (const cluster::LostWalReport& report : *lost) {
+            if (report.timeline != entry.timeline) continue;
+            record["Lost Bytes"] = report.bytes();
+            record["Lost Exact"] = report.exact;
+            if (!report.kept_in.empty()) record["Lost Kept In"] = report.member + ":" + report.kept_in;
+        }
         records.push_back(std::move(record));
     }
     put("{}", *format == Format::tsv ? render_tsv({"TL", "LSN", "Reason", "Timestamp", "New Leader"}, records)

@@ -22,12 +22,23 @@ struct ListOptions : ClusterOptions {
     bool as_tree = false;
 };
 
-Result<> print_once(Session& session, const ClusterView& view, const ListOptions& options, Format format) {
+/// What the last change of the primary has cost, while its timeline is the newest.
+std::string last_loss(const ClusterView& view, const std::vector<cluster::LostWalReport>& reports) {
+    std::string text;
+    for (const cluster::LostWalReport& report : reports)
+        if (report.bytes() > 0 && view.timeline() && report.timeline.id + 1 == view.timeline().id)
+            text += " Lost: " + cluster::describe(report) + "\n";
+    return text;
+}
+
+Result<> print_once(Session& session, const ClusterView& view, const std::vector<cluster::LostWalReport>& lost,
+                    const ListOptions& options, Format format) {
     std::string text;
     if (options.timestamp) text += local_time_text(session.clock.wall_now()) + "\n";
     const auto summary = cluster::summarize(view);
     if (format == Format::table) {
         text += member_table(session.scope(), summary, terminal_width(), options.as_tree, options.extended);
+        text += last_loss(view, lost);
         if (const auto proxy = find_local_proxy(options.choice); proxy && proxy->scope == session.scope())
             text += cut_to_width(" " + proxy_in_words(proxy->ports, proxy->runs), terminal_width()) + "\n";
     } else {
@@ -51,9 +62,12 @@ Task<Result<int>> list(Session& session, ListOptions options) {
             if (!cluster.empty()) words.push_back(cluster);
             auto view = co_await session.view_of(words);
             if (!view && every <= 0) co_return std::unexpected(view.error());
+            const auto lost = co_await session.admin().lost_wal(session.soon());
             if (!view) {
                 report(view.error());  // the next look may find it again
-            } else if (auto printed = print_once(session, *view, options, *format); !printed) {
+            } else if (auto printed = print_once(session, *view, lost.value_or(std::vector<cluster::LostWalReport>{}),
+                                                 options, *format);
+                       !printed) {
                 co_return std::unexpected(printed.error());
             }
         }
