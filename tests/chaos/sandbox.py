@@ -66,7 +66,6 @@ def enter(work, thaw):
 
 def _first_process(work, thaw):
     """Process 1 of the sandbox: buries orphans, and takes everything with it when the worker ends."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()  # a terminal's Ctrl-C comes once, by way of the process outside
     run("mount", "--make-rprivate", "/")
     run("mount", "-t", "proc", "proc", "/proc")
@@ -79,6 +78,7 @@ def _first_process(work, thaw):
     run("ip", "link", "set", BRIDGE, "up")
     worker = os.fork()
     if worker == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started without
         try:
             status = work()
         except KeyboardInterrupt:
@@ -95,6 +95,8 @@ def _first_process(work, thaw):
         os._exit(status if isinstance(status, int) else 1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: os.kill(worker, signal.SIGINT))
+    # In order also when the process outside is killed: a frozen disk that nobody thaws stays in the kernel for ever.
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     status = None
     while status is None:
         try:
