@@ -73,6 +73,11 @@ TEST_F(NodeLosses, the_new_leader_tells_what_it_knows_and_the_old_one_what_it_fi
     EXPECT_EQ(known.begin, begin);
     EXPECT_EQ(known.bytes(), 1000U);
     EXPECT_FALSE(known.exact);
+    http::Request request;
+    request.method = "GET";
+    request.target = "/pgkeel/lost_wal";
+    const std::string page = loop.run(b.api.handle(request)).body;
+    EXPECT_NE(page.find(R"("bytes": 1000)"), std::string::npos) << page;
     come_back();
     ASSERT_TRUE(loop.until([&] { return !reports().empty() && reports().front().exact; }, 10s));
     const cluster::LostWalReport found = reports().front();

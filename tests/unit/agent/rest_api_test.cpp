@@ -454,6 +454,7 @@ TEST_F(RestApi, pages_that_have_nothing_to_show_say_so) {
     EXPECT_EQ(ask(node, "POST", "/sigterm").status, 202);
     EXPECT_TRUE(ask_json(node, "/pgkeel/decisions").contains("decisions"));
     EXPECT_EQ(ask(node, "GET", "/history").body, "[]");
+    EXPECT_EQ(ask(node, "GET", "/pgkeel/lost_wal").body, "[]");
 }
 
 }  // namespace
