@@ -26,8 +26,10 @@ class Process:
     """A server of ours: what starts it, where it logs, and its pid."""
 
     def __init__(self, place, words, log, environment=None, hidden=()):
-        self._place, self._log, self._environment = place, log, environment or {}
-        self._words = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *words]
+        self._place, self._log = place, log
+        # `env` comes last: what a library makes while it is still root is out of reach later.
+        self._words = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
+                       "env", *(f"{name}={value}" for name, value in (environment or {}).items()), *words]
         if hidden:
             self._words = out_of_sight(hidden, self._words)
         self._child = None
@@ -42,8 +44,7 @@ class Process:
             self._child = subprocess.Popen(
                 self._place.command(*self._words),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8",
-                     **self._environment})
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"})
 
     def running(self):
         if self._child is None:
