@@ -69,10 +69,32 @@ Duration sync_patience(const ClusterSettings& settings) {
     return std::clamp<Duration>(settings.ttl / 10, 500ms, 2s);
 }
 
+Duration silence_max(const ClusterSettings& settings) {
+    return std::max<Duration>(settings.ttl - sync_patience(settings), 2s);
+}
+
 void remember_standbys(const Snapshot& seen, SyncMemory& memory) {
-    for (const ReplicationClient& client : seen.server.replication)
-        if (client.state == "streaming") memory.streamed_at[client.application_name] = seen.now;
+    for (const ReplicationClient& client : seen.server.replication) {
+        if (client.state != "streaming") continue;
+        const auto [known, is_new] = memory.expected.try_emplace(client.application_name);
+        SyncMemory::Expected& expected = known->second;
+        const ReplicationClient& last = expected.last;
+        const bool has_all = client.flushed >= expected.target;
+        const bool is_another = client.pid != last.pid;
+        if (is_new || is_another || has_all || client.written > last.written || client.flushed > last.flushed ||
+            client.replayed > last.replayed)
+            expected.heard_at = seen.now;
+        if (is_new || has_all) expected.target = seen.server.written;
+        expected.last = client;
+        if (seen.now - expected.heard_at <= silence_max(seen.settings))
+            memory.streamed_at[client.application_name] = seen.now;
+    }
     std::erase_if(memory.streamed_at, [&](const auto& known) { return seen.now - known.second > 60s; });
+    std::erase_if(memory.expected, [&](const auto& known) {
+        return std::ranges::none_of(seen.server.replication, [&](const ReplicationClient& client) {
+            return client.state == "streaming" && client.application_name == known.first;
+        });
+    });
 }
 
 SyncWish sync_wish(const Snapshot& s, const SyncState& state, const SyncMemory& memory) {

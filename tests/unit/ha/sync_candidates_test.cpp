@@ -69,6 +69,45 @@ TEST(sync_candidates, are_members_of_the_cluster) {
     EXPECT_TRUE(wish(leading(by_quorum).streams_to("pg_receivewal")).target.rule.names.empty());
 }
 
+/// The leader looks at its standbys every second; pg-c confirms nothing of what it is sent.
+SyncWish after_silence(BuildSnapshot seen, const SyncState& state, Duration silence, bool writes = true) {
+    SyncMemory memory;
+    remember_standbys(seen, memory);
+    for (Duration passed = 0s; passed < silence; passed += 500ms) {
+        seen.s.now += 500ms;
+        if (writes) {
+            seen.s.server.written = Lsn{seen.s.server.written.bytes + 100};
+            seen.s.server.replication[0].flushed = seen.s.server.written;
+        }
+        remember_standbys(seen, memory);
+    }
+    return sync_wish(seen, state, memory);
+}
+
+TEST(sync_candidates, that_confirm_nothing_are_replaced_within_a_ttl) {
+    auto seen = leading(by_priority).streams_to("pg-b").streams_to("pg-c");
+    seen.s.settings.ttl = 5s;
+    const SyncState now = stands_with({{{"pg-c"}, 1, false}, {{"pg-c"}, 0}});
+    EXPECT_EQ(after_silence(seen, now, 4s).target.rule.names, Names{"pg-c"});
+    EXPECT_EQ(after_silence(seen, now, 6s).target.rule.names, Names{"pg-b"});
+    EXPECT_EQ(after_silence(seen, now, 60s, false).target.rule.names, Names{"pg-c"}) << "there is nothing to confirm";
+}
+
+TEST(sync_candidates, that_are_slow_are_not_silent) {
+    auto seen = leading(by_priority).streams_to("pg-b").streams_to("pg-c");
+    seen.s.settings.ttl = 5s;
+    SyncMemory memory;
+    for (int look = 0; look < 60; ++look) {
+        seen.s.now += 1s;
+        seen.s.server.written = Lsn{seen.s.server.written.bytes + 1000};
+        seen.s.server.replication[1].written =
+            Lsn{seen.s.server.replication[1].written.bytes + (look % 3 == 0 ? 1U : 0U)};
+        remember_standbys(seen, memory);
+    }
+    EXPECT_EQ(memory.streamed_at["pg-c"], seen.s.now);
+    EXPECT_LT(memory.streamed_at["pg-b"], seen.s.now) << "that one has confirmed nothing at all";
+}
+
 TEST(sync_candidates, lag_no_more_than_is_allowed) {
     auto seen = leading(by_quorum).streams_to("pg-b").streams_to("pg-c", Lsn{here.bytes - 1000});
     seen.s.settings.maximum_lag_on_syncnode_bytes = 999;
