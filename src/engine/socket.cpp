@@ -39,10 +39,6 @@ void name_address(const sockaddr_storage& from, std::string& address, std::uint1
 
 }  // namespace
 
-void Descriptor::close() {
-    if (number_ >= 0) ::close(std::exchange(number_, -1));
-}
-
 Result<SocketAddress> socket_address(const Endpoint& endpoint) {
     SocketAddress address;
     if (endpoint.is_unix()) {

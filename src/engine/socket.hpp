@@ -1,4 +1,5 @@
 #pragma once
+#include "base/descriptor.hpp"
 #include "base/result.hpp"
 #include "engine/loop.hpp"
 #include "pool/wire.hpp"
@@ -10,29 +11,6 @@
 #include <utility>
 
 namespace pgkeel::engine {
-
-/// A file descriptor that is closed when it goes.
-class Descriptor {
-  public:
-    explicit Descriptor(int number = -1) : number_(number) {}
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        if (this != &other) {
-            close();
-            number_ = std::exchange(other.number_, -1);
-        }
-        return *this;
-    }
-    ~Descriptor() { close(); }
-
-    int number() const { return number_; }
-    explicit operator bool() const { return number_ >= 0; }
-    int release() { return std::exchange(number_, -1); }
-    void close();
-
-  private:
-    int number_;
-};
 
 /// The address of an Endpoint as the system calls want it.
 struct SocketAddress {

@@ -1,5 +1,7 @@
 #include "postgres/files.hpp"
 
+#include "base/descriptor.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -18,21 +20,6 @@ std::unexpected<Error> io_failure(std::string_view what, const std::string& path
     return fail(code == ENOENT ? Errc::not_found : Errc::io_error,
                 fmt::format("cannot {} {}: {}", what, path, std::strerror(code)));
 }
-
-class Descriptor {
-  public:
-    explicit Descriptor(int number) : number_(number) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    int get() const { return number_; }
-    explicit operator bool() const { return number_ >= 0; }
-
-  private:
-    int number_;
-};
 
 std::string directory_of(const std::string& path) {
     const auto slash = path.rfind('/');
@@ -64,9 +51,9 @@ std::string behind_link(const std::string& path, Account account) {
 Result<> create_temporary(std::string& template_path, std::string_view content, mode_t mode, Account account) {
     const Descriptor file(::mkostemp(template_path.data(), O_CLOEXEC));  // 0600
     if (!file) return io_failure("create", template_path);
-    bool done = write_all(file.get(), content);
-    if (done && account.user != 0 && ::geteuid() == 0) done = ::fchown(file.get(), account.user, account.group) == 0;
-    if (done) done = ::fchmod(file.get(), mode) == 0 && ::fsync(file.get()) == 0;
+    bool done = write_all(file.number(), content);
+    if (done && account.user != 0 && ::geteuid() == 0) done = ::fchown(file.number(), account.user, account.group) == 0;
+    if (done) done = ::fchmod(file.number(), mode) == 0 && ::fsync(file.number()) == 0;
     if (done) return {};
     auto failure = io_failure("write", template_path);
     ::unlink(template_path.c_str());
@@ -79,12 +66,12 @@ Result<std::string> read_file(const std::string& path, std::size_t limit_bytes) 
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file) return io_failure("open", path);
     struct stat status{};
-    if (::fstat(file.get(), &status) != 0) return io_failure("look at", path);
+    if (::fstat(file.number(), &status) != 0) return io_failure("look at", path);
     if (!S_ISREG(status.st_mode)) return fail(Errc::io_error, fmt::format("cannot read {}: it is not a file", path));
     std::string content;
     char buffer[16384];
     while (true) {
-        const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
+        const ssize_t count = ::read(file.number(), buffer, sizeof buffer);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return io_failure("read", path);
         if (count == 0) return content;
@@ -131,7 +118,7 @@ Result<> sync_directory(const std::string& path) {
     const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory) return io_failure("open", path);
     // Some file systems cannot sync a directory and say EINVAL; PostgreSQL ignores that as well.
-    if (::fsync(directory.get()) != 0 && errno != EINVAL && errno != EBADF) return io_failure("sync", path);
+    if (::fsync(directory.number()) != 0 && errno != EINVAL && errno != EBADF) return io_failure("sync", path);
     return {};
 }
 

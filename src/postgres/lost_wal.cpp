@@ -1,5 +1,6 @@
 #include "postgres/lost_wal.hpp"
 
+#include "base/descriptor.hpp"
 #include "log/log.hpp"
 #include "postgres/timeline_history.hpp"
 
@@ -65,20 +66,6 @@ std::uint64_t bytes_below(const fs::path& directory) {
 std::unexpected<Error> trouble(std::string_view doing, const std::string& what) {
     return fail(Errc::io_error, fmt::format("cannot {} {}: {}", doing, what, std::strerror(errno)));
 }
-
-class Descriptor {
-  public:
-    explicit Descriptor(int number) : number_(number) {}
-    ~Descriptor() {
-        if (number_ >= 0) ::close(number_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int number() const { return number_; }
-
-  private:
-    int number_;
-};
 
 Result<> give(int file, const std::string& path, Account account) {
     if (account.user != 0 && ::fchown(file, account.user, account.group) != 0) return trouble("give away", path);

@@ -51,7 +51,7 @@ std::unexpected<Error> broken(const char* what) {
 Result<HandoverChannel> HandoverChannel::connect(const std::string& path) {
     const auto address = engine::socket_address({.host = path, .port = 0});
     if (!address) return std::unexpected(address.error());
-    engine::Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket) return broken("socket");
     if (::connect(socket.number(), address->get(), address->size) != 0) {
         if (errno == ENOENT || errno == ECONNREFUSED)
@@ -63,7 +63,7 @@ Result<HandoverChannel> HandoverChannel::connect(const std::string& path) {
 }
 
 Result<HandoverChannel> HandoverChannel::accept(int listening_socket) {
-    engine::Descriptor socket(::accept4(listening_socket, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    Descriptor socket(::accept4(listening_socket, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return broken("accept");
     if (auto ours = check_peer(socket.number()); !ours) return std::unexpected(std::move(ours.error()));
     return HandoverChannel(std::move(socket));

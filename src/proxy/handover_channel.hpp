@@ -12,7 +12,7 @@ namespace pgkeel::proxy {
 /// SCM_RIGHTS beside the first bytes of their frame (unix(7)).
 class HandoverChannel {
   public:
-    explicit HandoverChannel(engine::Descriptor socket) : socket_(std::move(socket)) {}
+    explicit HandoverChannel(Descriptor socket) : socket_(std::move(socket)) {}
 
     /// Connects to the process that listens there. Errors: not_found — nobody does; denied — it belongs to another
     /// user; unavailable.
@@ -34,8 +34,8 @@ class HandoverChannel {
     Result<bool> fill(char* into, std::size_t bytes, Deadline deadline);
 
     std::mutex sending_;
-    engine::Descriptor socket_;
-    std::vector<engine::Descriptor> received_;  ///< whose frames are not whole yet
+    Descriptor socket_;
+    std::vector<Descriptor> received_;  ///< whose frames are not whole yet
 };
 
 }  // namespace pgkeel::proxy

@@ -111,7 +111,7 @@ const char* name_of(const Message& message);
 /// A message with the sockets that belong to it.
 struct HandoverFrame {
     handover::Message message;
-    std::vector<engine::Descriptor> sockets;
+    std::vector<Descriptor> sockets;
 };
 
 struct HandoverHead {

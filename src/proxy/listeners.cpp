@@ -65,7 +65,7 @@ Result<> Listeners::open(const config::Listener& listener, const config::PoolerS
             const auto socket = engine::open_listener(place, each);
             if (!socket && address == "::" && listener.host == "*") break;  // a machine without IPv6
             if (!socket) return std::unexpected(socket.error());
-            sockets_.push_back(std::make_unique<Socket>(place, engine::Descriptor(*socket), &listener));
+            sockets_.push_back(std::make_unique<Socket>(place, Descriptor(*socket), &listener));
         }
     }
     return {};
@@ -84,7 +84,7 @@ Result<> Listeners::open_unix_socket(const config::PoolerSettings& settings) {
                                                       .unix_mode = static_cast<int>(settings.unix_socket_mode),
                                                       .unix_group = settings.unix_socket_group});
     if (!socket) return std::unexpected(socket.error());
-    sockets_.push_back(std::make_unique<Socket>(place, engine::Descriptor(*socket), &listener));
+    sockets_.push_back(std::make_unique<Socket>(place, Descriptor(*socket), &listener));
     return {};
 }
 

@@ -19,7 +19,7 @@ class Listeners {
     /// A listening socket of the process before us.
     struct Inherited {
         engine::Endpoint at;
-        engine::Descriptor socket;
+        Descriptor socket;
     };
 
     explicit Listeners(const Threads& threads) : threads_(threads) {}
@@ -46,7 +46,7 @@ class Listeners {
   private:
     struct Socket {
         engine::Endpoint at;
-        engine::Descriptor socket;
+        Descriptor socket;
         const config::Listener* listener = nullptr;
     };
     struct Started {

@@ -59,7 +59,7 @@ Result<> Predecessor::greet() {
         return fail(Errc::invalid_input, fmt::format("it answers with {}", name_of(first->message)));
     generation_ = welcome->generation + 1;
     process_id_ = welcome->process_id;
-    process_ = engine::Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(process_id_), 0)));
+    process_ = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(process_id_), 0)));
     for (;;) {
         auto frame = next(patience);
         if (!frame) return std::unexpected(std::move(frame.error()));
@@ -130,7 +130,7 @@ void Predecessor::take(HandoverFrame frame) {
     }
 }
 
-void Predecessor::take_session(Session session, std::vector<engine::Descriptor> sockets) {
+void Predecessor::take_session(Session session, std::vector<Descriptor> sockets) {
     Thread& thread = *world_->threads()[next_thread_++ % world_->threads().size()];
     thread.loop().post([this, &thread, session = std::move(session), sockets = std::move(sockets)]() mutable {
         const auto image = pool::decode_session(session.image.reveal());

@@ -23,7 +23,7 @@ class Predecessor final : public HandoverPeer {
 
     std::vector<Listeners::Inherited> take_listeners() { return std::move(listeners_); }
     /// Where the process after us will ask. None: it has none.
-    engine::Descriptor take_handover_socket() { return std::move(handover_socket_); }
+    Descriptor take_handover_socket() { return std::move(handover_socket_); }
     std::uint32_t generation() const { return generation_; }
 
     /// The point of no return: it stops to accept clients, and we have to. Errors: it serves on, and we must not.
@@ -45,15 +45,15 @@ class Predecessor final : public HandoverPeer {
     Result<HandoverFrame> next(Duration within);
     void receive();
     void take(HandoverFrame frame);
-    void take_session(handover::Session session, std::vector<engine::Descriptor> sockets);
+    void take_session(handover::Session session, std::vector<Descriptor> sockets);
     bool confirm(std::uint64_t number);
     void ended(const std::string& why);
     bool has_died() const;
 
     HandoverChannel channel_;
-    engine::Descriptor process_;  ///< a pidfd
+    Descriptor process_;  ///< a pidfd
     std::vector<Listeners::Inherited> listeners_;
-    engine::Descriptor handover_socket_;
+    Descriptor handover_socket_;
     std::uint32_t generation_ = 0;
     std::int64_t process_id_ = 0;
     handover::Go go_;

@@ -26,15 +26,15 @@ constexpr Duration preparation_patience = 60s;
 /// Those who could not go are asked again.
 constexpr Duration sweep_interval = 1s;
 
-Result<engine::Descriptor> copy_of(int socket) {
-    engine::Descriptor copy(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+Result<Descriptor> copy_of(int socket) {
+    Descriptor copy(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
     if (!copy) return fail(Errc::io_error, fmt::format("cannot copy a descriptor: {}", std::strerror(errno)));
     return copy;
 }
 
 }  // namespace
 
-void Successor::wait_at(std::string path, engine::Descriptor listening_socket, std::uint32_t generation) {
+void Successor::wait_at(std::string path, Descriptor listening_socket, std::uint32_t generation) {
     path_ = std::move(path);
     listening_ = std::move(listening_socket);
     generation_ = generation;
@@ -315,7 +315,7 @@ void Successor::ended(const std::string& why) {
         world_.serve_again();
     });
     for (auto& [number, each] : pending) world_.take_back(std::move(each.departing), false);
-    if (has_come_) listening_ = engine::Descriptor();
+    if (has_come_) listening_ = Descriptor();
 }
 
 }  // namespace pgkeel::proxy

@@ -32,7 +32,7 @@ class Successor final : public HandoverPeer {
     explicit Successor(World& world) : world_(world) {}
 
     /// \param listening_socket  where a successor asks; none: there will not be one
-    void wait_at(std::string path, engine::Descriptor listening_socket, std::uint32_t generation);
+    void wait_at(std::string path, Descriptor listening_socket, std::uint32_t generation);
     /// Nobody finds us there any more.
     void close();
 
@@ -70,7 +70,7 @@ class Successor final : public HandoverPeer {
 
     World& world_;
     std::string path_;
-    engine::Descriptor listening_;
+    Descriptor listening_;
     std::uint32_t generation_ = 0;
     std::thread thread_;
     std::atomic<bool> has_come_ = false;

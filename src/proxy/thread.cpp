@@ -117,7 +117,7 @@ void Thread::take_back(Departing departing, bool stays) {
     if (!admitted && image.client) log::error("a client that came back cannot go on here: {}", admitted.error().line());
 }
 
-Result<> Thread::admit(const pool::SessionImage& image, std::vector<engine::Descriptor>& sockets,
+Result<> Thread::admit(const pool::SessionImage& image, std::vector<Descriptor>& sockets,
                        std::move_only_function<bool()> confirm) {
     if (sockets.size() != std::size_t{image.client.has_value()} + std::size_t{image.server.has_value()})
         return fail(Errc::invalid_input, "a session has come with other sockets than it has connections");

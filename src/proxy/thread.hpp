@@ -48,7 +48,7 @@ class Thread final : public pool::Surroundings {
     void cancelled(std::uint32_t asker) override;
 
     /// A session of another process, with the sockets of its client and its server. As pool::Worker::admit.
-    Result<> admit(const pool::SessionImage& image, std::vector<engine::Descriptor>& sockets,
+    Result<> admit(const pool::SessionImage& image, std::vector<Descriptor>& sockets,
                    std::move_only_function<bool()> confirm);
     /// One of this thread, which the other process did not take.
     void take_back(Departing departing, bool stays);

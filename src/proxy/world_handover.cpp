@@ -15,12 +15,12 @@ using pool::Phase;
 
 void World::wait_for_successor() {
     const std::string path = handover_path(hub_.config()->settings);
-    engine::Descriptor socket;
+    Descriptor socket;
     if (predecessor_) socket = predecessor_->take_handover_socket();
     if (!socket && !path.empty()) {
         const auto opened = engine::open_listener({.host = path, .port = 0}, {.backlog = 8, .unix_mode = 0600});
         if (opened)
-            socket = engine::Descriptor(*opened);
+            socket = Descriptor(*opened);
         else
             log::warning("no online restart of this process: {}", opened.error().line());
     }

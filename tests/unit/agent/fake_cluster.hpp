@@ -280,4 +280,10 @@ struct FakeNode {
     agent::rest::RestApi api;
 };
 
+/// To be spawned; counts who has ended, because coroutines may not outlive their nodes.
+inline Task<> run_node(agent::Node& node, int& ended) {
+    (void)co_await node.run();
+    ++ended;
+}
+
 }  // namespace pgkeel::test

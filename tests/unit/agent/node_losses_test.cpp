@@ -12,11 +12,6 @@ using namespace std::chrono_literals;
 
 constexpr const char* fast_loop = R"({"ttl":3,"loop_wait":1,"retry_timeout":3})";
 
-Task<> run_node(agent::Node& node, int& ended) {
-    (void)co_await node.run();
-    ++ended;
-}
-
 /// pg-a leads, pg-b follows; then pg-a writes what pg-b does not get, and is cut off from etcd.
 class NodeLosses : public testing::Test {
   protected:

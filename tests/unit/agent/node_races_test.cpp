@@ -9,11 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Task<> run_node(agent::Node& node, bool& ended) {
-    (void)co_await node.run();
-    ended = true;
-}
-
 class NodeRaces : public testing::Test {
   protected:
     void SetUp() override {
@@ -25,7 +20,7 @@ class NodeRaces : public testing::Test {
     void TearDown() override {
         one.server.before_start = nullptr;
         one.node.shut_down();
-        EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+        EXPECT_TRUE(loop.until([&] { return ended == 1; }, 15s));
         etcd.break_watches();
         loop.until([] { return false; }, 30ms);
     }
@@ -34,7 +29,7 @@ class NodeRaces : public testing::Test {
     MemoryEtcd etcd{loop.clock};
     FakeServers servers;
     FakeNode one{loop, etcd, servers, "pg-a", {}, R"({"ttl":6,"loop_wait":1,"retry_timeout":3})"};
-    bool ended = false;
+    int ended = 0;
 };
 
 TEST_F(NodeRaces, a_restart_is_refused_once_the_agent_stops) {
@@ -42,7 +37,7 @@ TEST_F(NodeRaces, a_restart_is_refused_once_the_agent_stops) {
     one.node.shut_down();
     const auto outcome = loop.run(one.node.restart({}));
     EXPECT_EQ(outcome.status, 503);
-    EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+    EXPECT_TRUE(loop.until([&] { return ended == 1; }, 15s));
     EXPECT_EQ(one.server.restarts, before);
     EXPECT_FALSE(one.server.running);
 }
@@ -52,7 +47,7 @@ TEST_F(NodeRaces, a_server_that_is_being_restarted_does_not_come_up_behind_an_ag
     one.server.before_start = [this] { one.node.shut_down(); };
     const auto outcome = loop.run(one.node.restart({}));
     EXPECT_EQ(outcome.status, 503);
-    EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+    EXPECT_TRUE(loop.until([&] { return ended == 1; }, 15s));
     EXPECT_EQ(one.server.restarts, before);
     EXPECT_FALSE(one.server.running);
 }

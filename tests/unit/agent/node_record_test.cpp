@@ -11,11 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Task<> run_node(agent::Node& node, bool& ended) {
-    (void)co_await node.run();
-    ended = true;
-}
-
 class MemberKey : public testing::Test {
   protected:
     void SetUp() override {
@@ -25,7 +20,7 @@ class MemberKey : public testing::Test {
     }
     void TearDown() override {
         one.node.shut_down();
-        EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+        EXPECT_TRUE(loop.until([&] { return ended == 1; }, 15s));
         etcd.break_watches();
         loop.until([] { return false; }, 30ms);
     }
@@ -51,7 +46,7 @@ class MemberKey : public testing::Test {
     MemoryEtcd etcd{loop.clock};
     FakeServers servers;
     FakeNode one{loop, etcd, servers, "pg-a", {}, R"({"ttl":6,"loop_wait":1,"retry_timeout":3})"};
-    bool ended = false;
+    int ended = 0;
 };
 
 TEST_F(MemberKey, names_the_unix_socket_of_a_running_server) {

@@ -14,11 +14,6 @@ namespace json = boost::json;
 
 constexpr const char* fast_loop = R"({"ttl":6,"loop_wait":1,"retry_timeout":3})";
 
-Task<> run_node(agent::Node& node, int& ended) {
-    (void)co_await node.run();
-    ++ended;
-}
-
 /// A cluster of one or two nodes on the test's loop. What it says to a node goes through RestApi::handle.
 class RestApi : public testing::Test {
   protected:

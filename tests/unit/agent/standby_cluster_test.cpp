@@ -9,11 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Task<> run_node(agent::Node& node, bool& ended) {
-    (void)co_await node.run();
-    ended = true;
-}
-
 class StandbyCluster : public testing::Test {
   protected:
     static constexpr const char* alone = R"({"ttl":6,"loop_wait":1,"retry_timeout":3})";
@@ -28,7 +23,7 @@ class StandbyCluster : public testing::Test {
     }
     void TearDown() override {
         one.node.shut_down();
-        EXPECT_TRUE(loop.until([&] { return ended; }, 15s));
+        EXPECT_TRUE(loop.until([&] { return ended == 1; }, 15s));
         etcd.break_watches();
         loop.until([] { return false; }, 30ms);
     }
@@ -50,7 +45,7 @@ class StandbyCluster : public testing::Test {
     FakeServers servers;
     FakeServer remote{servers, "the remote primary db1:5432"};
     FakeNode one{loop, etcd, servers, "pg-a", {}, following};
-    bool ended = false;
+    int ended = 0;
 };
 
 TEST_F(StandbyCluster, begins_as_a_copy_and_says_where_it_is) {

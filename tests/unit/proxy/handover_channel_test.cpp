@@ -21,28 +21,28 @@ struct Pair {
     static Pair make() {
         std::array<int, 2> ends{};
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
-        return {HandoverChannel(engine::Descriptor(ends[0])), HandoverChannel(engine::Descriptor(ends[1]))};
+        return {HandoverChannel(Descriptor(ends[0])), HandoverChannel(Descriptor(ends[1]))};
     }
 };
 
 /// A pipe's end whose other one is `other`.
-engine::Descriptor pipe_end(engine::Descriptor& other) {
+Descriptor pipe_end(Descriptor& other) {
     std::array<int, 2> ends{};
     EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-    other = engine::Descriptor(ends[0]);
-    return engine::Descriptor(ends[1]);
+    other = Descriptor(ends[0]);
+    return Descriptor(ends[1]);
 }
 
-HandoverFrame frame_with(Message message, std::vector<engine::Descriptor> sockets = {}) {
+HandoverFrame frame_with(Message message, std::vector<Descriptor> sockets = {}) {
     return {.message = std::move(message), .sockets = std::move(sockets)};
 }
 
 TEST(handover_channel, descriptors_stay_with_their_frames) {
     Pair pair = Pair::make();
-    std::array<engine::Descriptor, 3> readers;
+    std::array<Descriptor, 3> readers;
     ASSERT_TRUE(pair.left.send(frame_with(Taken{.number = 1}), 1s));
     for (std::size_t i = 0; i < readers.size(); ++i) {
-        std::vector<engine::Descriptor> one;
+        std::vector<Descriptor> one;
         one.push_back(pipe_end(readers[i]));
         ASSERT_TRUE(
             pair.left.send(frame_with(Session{.number = i, .image = auth::SecretText("x")}, std::move(one)), 1s));
@@ -91,8 +91,8 @@ TEST(handover_channel, silence_an_end_and_nonsense_are_three_things) {
 
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
-    HandoverChannel channel{engine::Descriptor(ends[0])};
-    engine::Descriptor other(ends[1]);
+    HandoverChannel channel{Descriptor(ends[0])};
+    Descriptor other(ends[1]);
     ASSERT_EQ(::write(other.number(), "GET / HTTP/1.1\r\n", 16), 16);
     const auto nonsense = channel.receive(1s);
     ASSERT_FALSE(nonsense);
@@ -102,10 +102,10 @@ TEST(handover_channel, silence_an_end_and_nonsense_are_three_things) {
 TEST(handover_channel, half_a_frame_is_no_frame) {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
-    HandoverChannel channel{engine::Descriptor(ends[0])};
+    HandoverChannel channel{Descriptor(ends[0])};
     const auto bytes = encode(Taken{.number = 1}, 0);
     {
-        engine::Descriptor other(ends[1]);
+        Descriptor other(ends[1]);
         ASSERT_EQ(::write(other.number(), bytes.reveal().data(), bytes.size() - 1),
                   static_cast<ssize_t>(bytes.size() - 1));
     }
