@@ -131,6 +131,8 @@ void EpollWire::finish_closing() {
     // Bytes nobody has read make the kernel reset the connection, and the peer might lose our last words.
     if (readable_ && !all_read_ && !gone_ && !state_.unix_socket)
         ::recv(socket(), nullptr, EpollLoop::buffer_size * 16, MSG_TRUNC | MSG_DONTWAIT);
+    // Another process may have a copy of the socket for a moment: with that, its registration would outlive the wire.
+    loop_->unwatch(socket());
     state_.socket.close();
     bury();
 }

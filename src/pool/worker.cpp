@@ -165,7 +165,9 @@ void Worker::perform(const Order& order, bool late) {
         case Order::Kind::close:
             return close(order);
         case Order::Kind::move:
-            return move(order);
+            // Not at once: who gave the server back may be reading from it still, and must not do so beside the
+            // thread that has it next.
+            return surroundings_.post(id_, [order](Worker& self) { self.move(order); });
     }
 }
 

@@ -1,6 +1,11 @@
 #include "wires.hpp"
 
+#include "base/descriptor.hpp"
+
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 namespace pgkeel::test {
 namespace {
@@ -183,6 +188,36 @@ TEST_P(two_loops, a_dropped_loose_wire_closes_its_socket) {
         const auto loose = loop->detach(loop->adopt(socket, owner, {}));
     }
     EXPECT_EQ(peer.hear(), "");
+}
+
+/// Whether any epoll instance of this process has `socket` among its targets (proc(5), fdinfo).
+bool is_watched(int socket) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+        std::ifstream info(entry.path());
+        for (std::string line; std::getline(info, line);) {
+            std::istringstream words(line);
+            std::string name;
+            int number = -1;
+            if (words >> name >> number && name == "tfd:" && number == socket) return true;
+        }
+    }
+    return false;
+}
+
+// During an online restart two processes have every socket, and close() ends what epoll watches only when the last
+// copy goes: what the kernel reports then must not reach a wire that is no more.
+TEST_P(two_loops, a_closed_wire_is_not_watched_although_its_socket_lives_on_elsewhere) {
+    auto [socket, peer] = connected_pair(false);
+    const Descriptor copy(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+    const auto loop = make_loop();
+    Listener owner;
+    auto wire = loop->adopt(socket, owner, {});
+    EXPECT_TRUE(is_watched(socket));
+    wire.reset();
+    EXPECT_FALSE(is_watched(socket));
+    peer.say("too late");
+    run_for(*loop, 5ms);
+    EXPECT_EQ(owner.bytes, "");
 }
 
 }  // namespace

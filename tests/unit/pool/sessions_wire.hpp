@@ -69,6 +69,11 @@ class MemoryWire final : public Wire {
                        .server_certificate = {}};
 
     // ---- the world's
+    /// To a thread that may begin at once.
+    void hand_on() {
+        if (is_showing_) broken = "handed on while its owner reads from it: two threads have one session";
+        own(nullptr);
+    }
     void own(WireOwner* owner) {
         owner_ = owner;
         show_again_ = !seen_.empty();
@@ -95,7 +100,9 @@ class MemoryWire final : public Wire {
         // At a fresh address and without a byte behind it, for whoever keeps a view, or reads on.
         const auto shown = std::make_unique<char[]>(seen_.size());
         std::memcpy(shown.get(), seen_.data(), seen_.size());
+        is_showing_ = true;
         const std::size_t used = owner_->received({shown.get(), seen_.size()});
+        is_showing_ = false;
         if (used > seen_.size()) broken = "used more bytes than there were";
         seen_.erase(0, used);
     }
@@ -159,7 +166,7 @@ class MemoryWire final : public Wire {
     std::string put_, backlog_, taken_;  ///< to the peer
     std::string coming_, seen_;          ///< from it
     bool reading_ = true, show_again_ = false, tls_wanted_ = false, secure_ = false;
-    bool closing_ = false, hung_up_ = false, told_ = false, peer_told_ = false, drained_ = false;
+    bool closing_ = false, hung_up_ = false, told_ = false, peer_told_ = false, drained_ = false, is_showing_ = false;
 };
 
 }  // namespace pgkeel::pool

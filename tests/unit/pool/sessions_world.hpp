@@ -311,8 +311,7 @@ class World final : public Surroundings {
         return OwnedWire(&wire);
     }
     void hand_over(OwnedWire wire, WorkerId to, std::move_only_function<void(Worker&, Attach)> arrived) override {
-        auto& memory = static_cast<MemoryWire&>(*wire);
-        memory.own(nullptr);
+        static_cast<MemoryWire&>(*wire).hand_on();
         jobs_.at(to).push_back([wire = std::move(wire), arrived = std::move(arrived)](Worker& worker) mutable {
             arrived(worker, [wire = std::move(wire)](WireOwner& owner) mutable {
                 static_cast<MemoryWire&>(*wire).own(&owner);
