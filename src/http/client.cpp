@@ -1,6 +1,7 @@
 #include "http/client.hpp"
 
 #include "http/connection.hpp"
+#include "http/kept_connections.hpp"
 #include "http/resolve.hpp"
 #include "http/response_parser.hpp"
 #include "http/tls.hpp"
@@ -9,8 +10,6 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <algorithm>
-#include <map>
-#include <tuple>
 
 namespace pgkeel::http {
 namespace {
@@ -20,18 +19,8 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t answer_bytes_max = 64UL * 1024 * 1024;
 constexpr std::size_t read_bytes = 16UL * 1024;
-/// An idle connection older than this is not worth the risk that something between has forgotten it.
-constexpr Duration idle_time_max = 60s;
-/// Of one place: as many as ask it for something at the same time, as a rule.
-constexpr std::ptrdiff_t kept_max = 2;
 
-using Key = std::tuple<std::string, std::string, bool>;
 using ConnectionPtr = std::shared_ptr<Connection>;
-
-struct Idle {
-    ConnectionPtr connection;
-    Instant since;
-};
 
 std::string where(const Url& url) {
     return fmt::format(fmt::runtime(url.host.contains(':') ? "[{}]:{}" : "{}:{}"), url.host, url.port);
@@ -83,9 +72,9 @@ struct Broken {
 
 struct Client::Impl {
     ClientTls tls;
-    TlsContext context;             ///< made by the first request that needs it
-    std::uint64_t generation = 0;   ///< connections of an older one are not kept
-    std::multimap<Key, Idle> idle;  ///< the newest of a key last
+    TlsContext context;            ///< made by the first request that needs it
+    std::uint64_t generation = 0;  ///< connections of an older one are not kept
+    KeptConnections kept;
     Resolver resolver;
 
     Result<TlsContext> tls_context() {
@@ -95,23 +84,6 @@ struct Client::Impl {
             context = std::move(*made);
         }
         return context;
-    }
-
-    ConnectionPtr take_idle(const Key& key, Instant now) {
-        const auto [begin, end] = idle.equal_range(key);
-        if (begin == end) return nullptr;
-        const auto newest = std::prev(end);
-        const Idle one = std::move(newest->second);
-        idle.erase(newest);
-        const bool good = now - one.since < idle_time_max && !one.connection->has_pending_input();
-        return good ? one.connection : nullptr;
-    }
-
-    void keep(const Key& key, ConnectionPtr connection, Instant now) {
-        connection->never_expire();
-        const auto [begin, end] = idle.equal_range(key);
-        if (std::distance(begin, end) >= kept_max) idle.erase(begin);
-        idle.emplace(key, Idle{std::move(connection), now});
     }
 
     Task<Result<ConnectionPtr>> connect(Clock& clock, Url url, Deadline deadline);
@@ -225,19 +197,20 @@ Client::~Client() = default;
 void Client::reload(ClientTls tls) {
     impl_->tls = std::move(tls);
     impl_->context.reset();
-    impl_->idle.clear();
+    impl_->kept.clear();
     ++impl_->generation;
 }
 
 Task<Result<Response>> Client::request(Url url, Request request, Deadline deadline) {
     const auto impl = impl_;
-    BoottimeClock clock(co_await asio::this_coro::executor);
+    const asio::any_io_executor executor = co_await asio::this_coro::executor;
+    BoottimeClock clock(executor);
     auto bytes = request_bytes(url, request);
     if (!bytes) co_return std::unexpected(std::move(bytes.error()));
-    const Key key{url.host, url.port, url.tls};
+    const KeptConnections::Key key{url.host, url.port, url.tls};
     const auto generation = impl->generation;
 
-    ConnectionPtr connection = impl->take_idle(key, clock.now());
+    ConnectionPtr connection = impl->kept.take(key, clock.now());
     for (bool reused = connection != nullptr;; reused = false) {
         if (reused) {
             connection->expire_at(clock, deadline);
@@ -249,7 +222,8 @@ Task<Result<Response>> Client::request(Url url, Request request, Deadline deadli
         ResponseParser parser(request.method == "HEAD", answer_bytes_max);
         const auto broken = co_await exchange(*connection, *bytes, parser);
         if (!broken) {
-            if (parser.keep_alive() && generation == impl->generation) impl->keep(key, connection, clock.now());
+            if (parser.keep_alive() && generation == impl->generation)
+                impl->kept.keep(asio::query(executor, asio::execution::context), key, connection, clock.now());
             co_return parser.take();
         }
         // The peer may have closed the idle connection while we sent: that is nobody's fault, and a request that did

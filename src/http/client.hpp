@@ -26,8 +26,8 @@ struct Url {
 };
 Result<Url> parse_url(std::string_view text);
 
-/// Makes requests; keeps two idle connections per (host, port, TLS) for the next ones. One event loop, which must
-/// outlive the client. The target asked for is the request's, or the URL's when the request has only "/".
+/// Makes requests; keeps two idle connections per (host, port, TLS) for the next ones. One event loop at a time; what
+/// is idle ends with it. The target asked for is the request's, or the URL's when the request has only "/".
 class Client {
   public:
     explicit Client(ClientTls tls);

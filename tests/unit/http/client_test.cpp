@@ -142,6 +142,23 @@ TEST(client, keeps_its_connection_to_our_server) {
     EXPECT_EQ(seen, (std::set<std::string>{"keep-alive"}));
 }
 
+TEST(client, may_outlive_the_loop_that_its_idle_connections_belong_to) {
+    std::promise<void> ended;
+    ScriptedServer server([&ended](Peer& peer, int number) {
+        serve_all(peer);
+        if (number == 0) ended.set_value();
+    });
+    Client client({});
+    {
+        Loop loop;
+        ASSERT_TRUE(loop.run(client.request(local(server.port()), {}, in(2s))));
+    }
+    EXPECT_EQ(ended.get_future().wait_for(5s), std::future_status::ready) << "the connection is open still";
+    Loop next;
+    EXPECT_TRUE(next.run(client.request(local(server.port()), {}, in(2s))));
+    EXPECT_EQ(server.connections(), 2);
+}
+
 TEST(client, does_not_use_a_connection_again_that_the_peer_has_closed) {
     ScriptedServer server([](Peer& peer, int) {
         peer.receive("\r\n\r\n");
