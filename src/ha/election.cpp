@@ -23,6 +23,11 @@ std::set<std::string> other_members(const Snapshot& s) {
     return names;
 }
 
+/// A leader without etcd asks those whom the key `failsafe` names, and nobody else, before it goes on.
+bool may_take_over_by_failsafe(const ClusterView& view, const std::string& name) {
+    return !view.failsafe || view.failsafe->empty() || view.failsafe->contains(name);
+}
+
 const PeerStatus* answer_of(const Snapshot& s, const std::string& name) {
     const auto found = s.peers.find(name);
     return found == s.peers.end() ? nullptr : &found->second;
@@ -93,7 +98,12 @@ Comparison compare_with_peers(const Snapshot& s, const std::set<std::string>& ot
             continue;
         }
         if (peer->tags.nofailover || !is_rival(s, name)) continue;
-        if (peer->history_diverged) {  // it stands back itself, so that waiting for it would be waiting for nobody
+        // Who stands back itself is not waited for: that would be waiting for nobody.
+        if (!may_take_over_by_failsafe(*s.view, name)) {
+            result.notes.push_back(fmt::format("{} is not named by the key failsafe and does not count", name));
+            continue;
+        }
+        if (peer->history_diverged) {
             result.notes.push_back(fmt::format("{} has to be rewound and does not count", name));
             continue;
         }
@@ -181,6 +191,7 @@ std::string why_not_promotable(const Snapshot& seen, const Member& member, const
     if (!peer->in_recovery) return "is not a standby";
     if (peer->tags.nofailover || member.tags.nofailover) return "is not allowed to promote";
     if (peer->tags.nostream || member.tags.nostream) return "is tagged nostream";
+    if (seen.view && !may_take_over_by_failsafe(*seen.view, member.name)) return "is not named by the key failsafe";
     if (peer->watchdog_failed) return "has no working watchdog";
     if (peer->cannot_write) return "cannot write to its disk";
     if (peer->history_diverged) return "has to be rewound first";
@@ -248,8 +259,7 @@ Decision decide_race(const Snapshot& s) {
         return stand_by(Reason::not_allowed_to_promote,
                         "not racing for the lock: I am tagged nostream, and have what the archive has", {},
                         Instant::max());
-    // A leader without etcd asks those whom the key `failsafe` names, and nobody else, before it goes on.
-    if (view.failsafe && !view.failsafe->empty() && !view.failsafe->contains(s.name))
+    if (!may_take_over_by_failsafe(view, s.name))
         return stand_by(Reason::not_allowed_to_promote,
                         "not racing for the lock: the key failsafe does not name me, so the last leader may go on "
                         "without asking me",
