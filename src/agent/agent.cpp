@@ -67,7 +67,7 @@ Task<> reap_as_init() {
 /// faults.
 Task<> stay_small(Clock& clock) {
     while (true) {
-        co_await clock.sleep_for(10s);
+        co_await clock.sleep_for(30s);
         release_unused_code();
     }
 }

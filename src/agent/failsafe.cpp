@@ -30,6 +30,7 @@ bool Failsafe::is_active(const ha::Snapshot& seen) const {
 void Failsafe::consider(const ha::Snapshot& seen, const std::string& conn_url, const std::string& api_url,
                         std::map<std::string, Lsn> slots) {
     enabled_ = seen.settings.failsafe_mode && !seen.settings.pause;
+    if (enabled_ && seen.lease) wake_.set();
     ttl_ = seen.settings.ttl;
     if (!seen.lease) {
         epoch_ = 0;
@@ -82,6 +83,7 @@ Task<> Failsafe::write_key(std::optional<ApiUrls> members, etcd::Revision mod_re
     } else if (*done) {
         members_ = std::move(members);
         maybe_members_.clear();
+        wake_.set();
     } else {
         retry_at_ = parts_.clock.now() + 100ms;
     }
@@ -94,7 +96,11 @@ Task<> Failsafe::run() {
         const bool may = enabled_ && held && held->epoch == epoch_ && members_;
         const Instant due_at = may ? held->renewed_at + held->terms.renew_every * 3 / 2 : now;
         if (may && now >= due_at) co_await ask_everybody();
-        const Duration pause = enabled_ ? std::clamp<Duration>(ttl_ / 20, 100ms, 1s) : 1s;
+        if (!may) {
+            co_await wake_.wait();
+            continue;
+        }
+        const Duration pause = std::clamp<Duration>(ttl_ / 20, 100ms, 1s);
         co_await parts_.clock.sleep_until(std::max(due_at, parts_.clock.now() + pause));
     }
 }

@@ -28,7 +28,10 @@ class Failsafe {
 
     /// Asks the members whenever renewals of the lease are overdue, until `stop`. Run it as a task of its own.
     Task<> run();
-    void stop() { stopped_ = true; }
+    void stop() {
+        stopped_ = true;
+        wake_.set();
+    }
 
     /// With every look at the cluster: writes the key when the members have changed.
     void consider(const ha::Snapshot& seen, const std::string& conn_url, const std::string& api_url,
@@ -61,6 +64,7 @@ class Failsafe {
     Instant extended_at_{};  ///< `sent` of the last round that everybody accepted
     std::string refused_;    ///< said last
     bool stopped_ = false;
+    Event wake_;  ///< there may be somebody to ask
 };
 
 }  // namespace pgkeel::agent

@@ -18,9 +18,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration look_interval = 500ms;
+constexpr Duration look_interval = 1s;
 /// A guardian reads its page every 100 ms. One that has not for this long stands still, or has no processor.
 constexpr Duration silence_max = 2s;
+/// A look that comes so much later than the one before says more of this agent than of the guardian.
+constexpr Duration own_silence_max = 1500ms;
 constexpr Duration greeting_max = 1s;
 /// How long this node may be without a guardian before that is a reason not to lead: a few starts.
 constexpr Duration absence_max = 1s;
@@ -138,7 +140,7 @@ void GuardianProcess::look_after() {
         lost(fmt::format("the guardian (pid {}) has ended", child_.pid));
     }
     // If it is this agent that stood still, or the whole machine, the guardian gets its time first.
-    const bool late = clock_.now() - looked_at_ > 3 * look_interval;
+    const bool late = clock_.now() - looked_at_ > own_silence_max;
     looked_at_ = clock_.now();
     if (late || !works() || clock_.now() - report.alive_at < silence_max) return;
     log::error("the guardian (pid {}) has done nothing for {:.1f} s: killing it and starting another", child_.pid,

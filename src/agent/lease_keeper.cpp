@@ -40,6 +40,12 @@ Task<> LeaseKeeper::run() {
     }
 }
 
+void LeaseKeeper::come_along() {
+    if (lease_ == 0 || next_keep_alive_ - clock_.now() > Duration(settings_.ttl) / 6) return;
+    next_keep_alive_ = clock_.now();
+    wake_.set();
+}
+
 Task<Result<etcd::LeaseId>> LeaseKeeper::ensure_lease() {
     // One grant at a time: of two, the one that is not kept would end after its ttl, and the keys put under it with it.
     const Deadline patience = try_until();
@@ -54,16 +60,17 @@ Task<Result<etcd::LeaseId>> LeaseKeeper::ensure_lease() {
     if (!granted) co_return std::unexpected(granted.error());
     lease_ = *granted;
     lease_ttl_ = ttl;
-    next_keep_alive_ = clock_.now() + ttl / 3;
+    next_keep_alive_ = clock_.now() + Duration(ttl) / 3;
     wake_.set();
     co_return lease_;
 }
 
 Task<> LeaseKeeper::keep_alive() {
-    next_keep_alive_ = clock_.now() + std::min<Duration>(settings_.loop_wait, settings_.ttl / 3);
+    next_keep_alive_ = clock_.now() + Duration(settings_.ttl) / 3;
     if (lease_ttl_ == settings_.ttl) {
         const etcd::LeaseId kept = lease_;
         const auto alive = co_await store_.keep_alive(kept, try_until());
+        if (!alive) next_keep_alive_ = std::min(next_keep_alive_, clock_.now() + Duration(settings_.ttl) / 10);
         if (alive || alive.error().code != Errc::lease_gone) co_return;
         log::warning("etcd has forgotten this agent's lease; taking a new one");
         forget_lease(kept);

@@ -38,6 +38,9 @@ class LeaseKeeper {
     /// A release is under way, and whether the key is gone is not known yet.
     bool releasing() const { return releasing_; }
 
+    /// Something else is sent to etcd just now: a renewal of the etcd lease that is due soon goes with it, and saves a
+    /// wake-up.
+    void come_along();
     /// This agent's etcd lease, granted anew when etcd does not know it any more.
     Task<Result<etcd::LeaseId>> ensure_lease();
     /// To be called when etcd said `lease_gone` for it; another may have been granted meanwhile.

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <condition_variable>
@@ -23,7 +24,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration pause = 2s;
+constexpr Duration pause_max = 5s;
 /// A full disk may be emptied again, by the checkpoint that is about to end.
 constexpr Duration error_patience = 5s;
 
@@ -78,7 +79,7 @@ struct LocalStorage::Probe {
         while (!ending) {
             const bool good = write_everywhere(lock);
             if (good) failing_since.reset();
-            wake.wait_for(lock, pause, [this] { return ending; });
+            wake.wait_for(lock, std::min<Duration>(patience / 3, pause_max), [this] { return ending; });
         }
     }
 

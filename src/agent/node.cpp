@@ -91,8 +91,9 @@ Task<Result<>> Node::run() {
         if (finished_ || fatal_) break;
         const Instant now = out_.clock.now();
         const Instant tick = last_cycle_ + seen_.settings.loop_wait;
-        co_await wake_.wait(
-            out_.clock, std::max(now + 20ms, std::min({tick, look_again_, schedule_wakes_at_, sync_.look_again()})));
+        const Instant wanted = std::min({look_again_, schedule_wakes_at_, sync_.look_again()});
+        const bool woken = co_await wake_.wait(out_.clock, std::max(now + 20ms, std::min(tick, wanted)));
+        only_a_tick_ = !woken && out_.clock.now() < wanted;
     }
     keeper_.stop();
     failsafe_.stop();
@@ -108,9 +109,11 @@ void Node::shut_down() {
 Task<> Node::cycle() {
     last_cycle_ = out_.clock.now();
     look_again_ = Instant::max();
+    keeper_.come_along();
     do {
         operation_ended_ = false;
         co_await look();
+        only_a_tick_ = false;
     } while (operation_ended_);  // what was seen may be older than what the operation did
     if (fatal_) co_return;  // an operation has ended so: nothing more is begun
     if (stopping_) {
@@ -158,48 +161,13 @@ Task<> Node::look() {
     co_await all_of(std::move(both));
 }
 
-Task<> Node::read_view() {
-    const Duration patience = std::clamp<Duration>(seen_.settings.ttl / 5, 1s, 3s);
-    const auto range = co_await out_.store.range(keys_.prefix, out_.clock.now() + patience);
-    if (!range) {
-        if (seen_.view) log::warning("etcd did not answer: {}", range.error().line());
-        seen_.view.reset();
-        co_return;
-    }
-    std::vector<std::string> problems;
-    seen_.view = cluster::parse_view(keys_, range->values, range->revision, &problems);
-    for (const std::string& problem : problems) log::warning("ignoring what etcd holds: {}", problem);
-    seen_.heartbeat.saw(seen_.view->status, out_.clock.now());
-    // What the others said under another leader, or before this one stepped down, is void: they have gone on since, and
-    // who was restarting then may be the chosen candidate now.
-    const std::int64_t epoch = seen_.view->leader ? seen_.view->leader->create_revision : 0;
-    if (std::exchange(peers_epoch_, epoch) != epoch) seen_.peers.clear();
-    known_members_ = seen_.view->members;
-    known_sync_ = seen_.view->sync;
-    known_leader_ = seen_.view->leader ? seen_.view->leader->name : seen_.view->status.holder;
-    watch_from_ = range->revision + 1;
-    store_last_seen_ = out_.clock.wall_now();
-    const bool led =
-        seen_.view->leader &&
-        !ha::may_take_lease(*seen_.view, seen_.heartbeat, identity_.name, seen_.settings, out_.clock.now()).allowed;
-    if (led || keeper_.held())
-        seen_.leaderless_since = {};
-    else if (seen_.leaderless_since == Instant{})
-        seen_.leaderless_since = out_.clock.now();
-    for (const Member& member : seen_.view->members)
-        if (!member.host.empty()) hosts_[member.name] = member.host;
-    if (seen_.view->leader) {
-        seen_.race_members.clear();
-        for (const Member& member : seen_.view->members) seen_.race_members.insert(member.name);
-    }
-    view_changed_.set();
-}
-
 Task<> Node::observe_server() {
-    Instant deadline = out_.clock.now() + 2s;
+    const Instant asked = out_.clock.now();
+    Instant deadline = asked + 2s;
     if (keeper_.held()) deadline = std::min(deadline, std::max(out_.clock.now() + 200ms, keeper_.held()->demote_at()));
     const bool last_in_recovery = seen_.server.in_recovery;
     seen_.server = co_await out_.server.observe(deadline);
+    server_asked_at_ = asked;
     if (seen_.server.query_failed) seen_.server.in_recovery = last_in_recovery;
     seen_.abilities = out_.server.abilities();
     const bool starting = seen_.server.running() && !seen_.server.accepts_connections && !seen_.server.query_failed;
@@ -447,51 +415,6 @@ Task<> Node::kill_and_note() {
     co_await out_.server.kill_everything();
     fencing_ = false;
     operation_ended_ = true;
-    wake_.set();
-}
-
-Task<> Node::watch_forever() {
-    while (!finished_ && !fatal_) {
-        while (watch_from_ == 0 && !finished_) co_await out_.clock.sleep_for(100ms);
-        const Error ended =
-            co_await out_.store.watch(keys_.prefix, watch_from_, [this](etcd::Revision revision, const auto& events) {
-                watch_from_ = std::max(watch_from_, revision + 1);
-                for (const etcd::WatchEvent& event : events) heard_of(event);
-            });
-        if (finished_ || fatal_) co_return;
-        log::debug("the etcd watch ended: {}", ended.line());
-        wake_.set();
-        co_await out_.clock.sleep_for(1s);
-    }
-}
-
-/// A watch is a hint: it wakes the loop, which reads for itself. Only signs of life are taken from it, because they can
-/// but delay an election.
-void Node::heard_of(const etcd::WatchEvent& event) {
-    const std::string& key = event.value.key;
-    if (key == keys_.status()) {
-        const ClusterView view = cluster::parse_view(keys_, {event.value}, event.value.mod_revision);
-        seen_.heartbeat.saw(view.status, out_.clock.now());
-        // A slot that came or went has something to be done on every node.
-        const bool same_slots =
-            seen_.view && std::ranges::equal(
-                              view.status.slots, seen_.view->status.slots, {},
-                              [](const auto& slot) { return slot.first; }, [](const auto& slot) { return slot.first; });
-        if (view.status.released_epoch == 0 && same_slots) return;
-    } else if (key.starts_with(keys_.members())) {
-        const std::string name = key.substr(keys_.members().size());
-        const bool leads = seen_.view && seen_.view->leader && seen_.view->leader->name == name;
-        const bool is_new = event.value.create_revision == event.value.mod_revision;
-        if (name == identity_.name || (!leads && !is_new) || (keeper_.held() && !is_new)) return;
-        if (leads && seen_.settings.loop_wait <= 2s && seen_.view->leader_member() && !seen_.operation) {
-            // The leader's key changes with its position all the time; what matters here is its role.
-            const Member now = cluster::parse_member(name, event.value);
-            const Member& before = *seen_.view->leader_member();
-            if (now.role == before.role && now.state == before.state &&
-                now.checkpoint_after_promote_pending == before.checkpoint_after_promote_pending)
-                return;
-        }
-    }
     wake_.set();
 }
 

@@ -11,6 +11,7 @@
 #include "cluster/keys.hpp"
 #include "cluster/lost_wal.hpp"
 #include "cluster/peer.hpp"
+#include "cluster/watched_keys.hpp"
 #include "etcd/store.hpp"
 #include "ha/decide.hpp"
 #include "ha/slots.hpp"
@@ -73,6 +74,8 @@ class Node {
 
     // What the REST API shows.
     const ha::Snapshot& last() const { return seen_; }
+    /// Of `last().server`: since it was asked.
+    Duration age_of_server() const { return out_.clock.now() - server_asked_at_; }
     const Identity& identity() const { return identity_; }
     bool holds_lease() const;
     bool watchdog_failed() const { return out_.fences.watchdog_failed(); }
@@ -120,6 +123,8 @@ class Node {
     Task<> cycle();
     Task<> look();
     Task<> read_view();
+    bool watch_will_do() const;
+    void use_keys(const std::vector<etcd::KeyValue>& values, etcd::Revision revision);
     Task<> observe_server();
     Task<> use_dynamic_config();
 
@@ -252,8 +257,16 @@ class Node {
     /// when that was first known.
     std::map<std::string, std::optional<std::uint32_t>> unproven_slots_;
     WallTime store_last_seen_{};
+    cluster::WatchedKeys watched_;
     etcd::Revision watch_from_ = 0;
+    std::uint64_t watch_streams_ = 0;  ///< begun until now
+    std::uint64_t watch_stream_ = 0;   ///< the one that has told something, and has not broken; 0: none
+    bool watch_is_whole_ = false;      ///< the keys were read while it told: nothing is missing in `watched_`
+    Instant watch_heard_at_{};
+    Instant keys_read_at_{};
+    bool only_a_tick_ = false;  ///< the loop has come round because of the time, not of any news
     Instant last_cycle_{};
+    Instant server_asked_at_{};  ///< for seen_.server
     Instant look_again_ = Instant::max();
     Instant last_line_{};
     bool stopping_ = false;

@@ -1,14 +1,18 @@
 #pragma once
-#include "async/task.hpp"
+#include "async/event.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <exception>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <type_traits>
+#include <utility>
 
 namespace pgkeel {
 
@@ -17,17 +21,31 @@ class Workers {
   public:
     explicit Workers(std::size_t threads) : pool_(threads) {}
 
-    /// Runs `work` on a worker thread and comes back to the caller's executor with what it returned.
+    /// Runs `work` on a worker thread and comes back to the caller's executor with what it returned, or has thrown.
     template <class F>
     Task<std::invoke_result_t<F>> run(F work) {
-        co_return co_await asio::co_spawn(pool_.get_executor(), wrap(std::move(work)), asio::use_awaitable);
+        struct Job {
+            std::optional<std::invoke_result_t<F>> result;
+            std::exception_ptr thrown;
+            Event done;
+        };
+        const auto job = std::make_shared<Job>();
+        // Its loop goes on as long as somebody works for it.
+        auto home = asio::prefer(co_await asio::this_coro::executor, asio::execution::outstanding_work.tracked);
+        asio::post(pool_, [job, home = std::move(home), work = std::move(work)]() mutable {
+            try {
+                job->result.emplace(work());
+            } catch (...) {
+                job->thrown = std::current_exception();
+            }
+            asio::post(home, [job] { job->done.set(); });
+        });
+        co_await job->done.wait();
+        if (job->thrown) std::rethrow_exception(job->thrown);
+        co_return std::move(*job->result);
     }
 
   private:
-    template <class F>
-    static Task<std::invoke_result_t<F>> wrap(F work) {
-        co_return work();
-    }
     asio::thread_pool pool_;
 };
 

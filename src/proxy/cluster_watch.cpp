@@ -4,9 +4,9 @@
 #include "async/spawn.hpp"
 #include "base/blocked_signals.hpp"
 #include "cluster/keys.hpp"
+#include "cluster/watched_keys.hpp"
 #include "etcd/gateway_store.hpp"
 #include "log/log.hpp"
-#include "proxy/cluster_watch_keys.hpp"
 #include "proxy/member_probe.hpp"
 #include "proxy/topology_builder.hpp"
 
@@ -81,7 +81,7 @@ struct ClusterWatch::Impl {
     const cluster::Keys keys;
     RouteLimits limits;
     const OnChange on_change;
-    WatchedKeys watched;
+    cluster::WatchedKeys watched;
     TopologyBuilder builder{is_here};
     std::vector<Member> members;
     std::set<std::string> being_asked;

@@ -58,7 +58,8 @@ Task<Result<MemberFacts>> MemberProbe::ask(Member member, Deadline deadline) {
     auto url = http::parse_url(member.api_url);
     if (!url) co_return fail(fmt::format("api_url of member {}", member.name), url.error());
     http::Request request;
-    request.target = url->target;
+    // An agent of pgkeel need not ask its server again for us; Patroni's ignores the parameter.
+    request.target = url->target = url->target + "?max_age_ms=1000";
     // Whether it is a primary or not is in the status code for health checks; the body says it too.
     const auto response = co_await client_.request(*std::move(url), std::move(request), deadline);
     if (!response) co_return fail(fmt::format("asking member {} at {}", member.name, member.api_url), response.error());

@@ -13,6 +13,7 @@
 #include "log/log.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 namespace pgkeel::agent::rest {
@@ -38,6 +39,15 @@ constexpr Duration version_patience = 2s;  // of `postgres --version`
 std::string first_segment(const std::string& path) {
     const std::size_t begin = std::min(path.find_first_not_of('/'), path.size());
     return path.substr(begin, path.find('/', begin) - begin);
+}
+
+/// What who asks regularly is content with (max_age_ms=1000): PostgreSQL need not be asked for each of them.
+std::optional<Duration> wanted_age(const http::Request& request) {
+    const std::string text = query_value(request.query(), "max_age_ms");
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return std::min<Duration>(std::chrono::milliseconds(value), 10s);
 }
 
 bool is_unsafe(const std::string& method) {
@@ -87,7 +97,8 @@ Task<http::Response> RestApi::route(http::Request request) {
 }
 
 Task<std::optional<http::Response>> RestApi::show(http::Request request, std::string page_name) {
-    if (page_name == "patroni") co_return json_answer(200, status_json(co_await facts(status_age_max)));
+    if (page_name == "patroni")
+        co_return json_answer(200, status_json(co_await facts(wanted_age(request).value_or(status_age_max))));
     if (page_name == "metrics") {
         const NodeFacts seen = co_await facts(health_age_max);
         http::Response answer = text_answer(200, metrics_text(seen, counts_));
@@ -199,6 +210,12 @@ Task<std::optional<http::Response>> RestApi::act(http::Request request, std::str
 }
 
 Task<NodeFacts> RestApi::facts(Duration age_max) {
+    // The loop's own look will do, but is no vote.
+    if (parts_.node.age_of_server() <= age_max) {
+        NodeFacts seen = facts_of(parts_.node, parts_.node.last().server, parts_.clock.now());
+        seen.position_known = false;
+        co_return seen;
+    }
     const auto state = co_await fresh_.look(age_max, server_patience);
     NodeFacts seen = facts_of(parts_.node, state.value_or(parts_.node.last().server), parts_.clock.now());
     seen.position_known = state && state->accepts_connections && !state->query_failed && state->knows_its_wal_end &&

@@ -1,9 +1,9 @@
-#include "proxy/cluster_watch_keys.hpp"
+#include "cluster/watched_keys.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace pgkeel::proxy {
+namespace pgkeel::cluster {
 
 void WatchedKeys::begin_read() {
     reading_ = true;
@@ -52,4 +52,4 @@ std::vector<etcd::KeyValue> WatchedKeys::values() const {
     return all;
 }
 
-}  // namespace pgkeel::proxy
+}  // namespace pgkeel::cluster

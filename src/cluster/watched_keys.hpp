@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace pgkeel::proxy {
+namespace pgkeel::cluster {
 
 /// A copy of the cluster's keys: read whole now and then, moved by the watch in between. Pure.
 ///
@@ -32,4 +32,4 @@ class WatchedKeys {
     bool reading_ = false;
 };
 
-}  // namespace pgkeel::proxy
+}  // namespace pgkeel::cluster

@@ -1,10 +1,10 @@
-#include "proxy/cluster_watch_keys.hpp"
+#include "cluster/watched_keys.hpp"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-namespace pgkeel::proxy {
+namespace pgkeel::cluster {
 namespace {
 
 using etcd::KeyValue;
@@ -120,4 +120,4 @@ TEST(watched_keys, are_those_of_etcd_after_each_read_however_the_watch_behaves) 
 }
 
 }  // namespace
-}  // namespace pgkeel::proxy
+}  // namespace pgkeel::cluster
