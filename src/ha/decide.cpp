@@ -15,6 +15,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// Of a standby that stays on an older timeline than its leader.
+constexpr Duration compare_again_after = std::chrono::seconds(10);
+
 Decision wait(Reason reason, std::string text, Instant look_again = Instant::max()) {
     return {Wait{}, reason, std::move(text), {}, look_again};
 }
@@ -348,8 +351,12 @@ Decision decide_following(const Snapshot& s, const Takeover& takeover) {
     const std::string measure = s.settings.standby_cluster ? remote_source(s.settings.remote) : leader_name;
     const bool leader_is_open = leader && !leader->conn_url.empty() &&
                                 leader->role == (s.settings.standby_cluster ? Role::standby_leader : Role::primary);
-    const bool comparison_due =
-        s.settings.standby_cluster ? remote_comparison_due(s) : s.history_checked_epoch != view.leader->create_revision;
+    // A leader goes on to another timeline under the same epoch when a standby cluster comes to stand alone.
+    const bool stays_behind = leader && s.server.timeline && s.server.timeline < leader->timeline &&
+                              s.now - s.history_tried_at > compare_again_after;
+    const bool comparison_due = s.settings.standby_cluster
+                                    ? remote_comparison_due(s)
+                                    : stays_behind || s.history_checked_epoch != view.leader->create_revision;
     if (comparison_due && leader_is_open)
         return {CompareHistory{measure}, Reason::histories_unknown,
                 fmt::format("comparing my history with {}'s", measure)};

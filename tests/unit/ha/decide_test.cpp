@@ -362,6 +362,16 @@ TEST(decide, requested_reinit_waits_for_a_leader) {
     EXPECT_EQ(gist(b.no_leader_key()), "wait, reinit_requested");
 }
 
+TEST(decide, standby_that_stays_on_an_older_timeline_compares_its_history_again) {
+    BuildSnapshot b = follower();
+    b.s.history_tried_at = b.s.now - 11s;
+    EXPECT_EQ(gist(b), "wait, following");
+    b.s.view->members.front().timeline = Timeline{3};
+    EXPECT_EQ(gist(b), "compare_history, histories_unknown");
+    b.s.history_tried_at = b.s.now - 9s;
+    EXPECT_EQ(gist(b), "wait, following") << "it may be on its way";
+}
+
 TEST(decide, diverged_standby_is_rewound_remade_or_reported) {
     BuildSnapshot b = follower();
     b.s.history_diverged = true;
