@@ -175,6 +175,10 @@ Task<> Node::observe_server() {
         seen_.server_starting_since = {};
     else if (seen_.server_starting_since == Instant{})
         seen_.server_starting_since = out_.clock.now();
+    if (!seen_.server.halted || seen_.operation)
+        seen_.server_halted_since = {};
+    else if (seen_.server_halted_since == Instant{})
+        seen_.server_halted_since = out_.clock.now();
     if (!seen_.server.running())
         seen_.following.clear();
     else if (!seen_.operation)

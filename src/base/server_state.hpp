@@ -91,8 +91,9 @@ struct ServerState {
     std::string unix_socket{};
     std::string unix_socket_id{};
     bool accepts_connections = false;  ///< the state query was answered
-    bool query_failed = false;         ///< running, and the query was refused or timed out (not: still starting up)
-    bool in_recovery = false;          ///< valid while accepts_connections
+    bool halted = false;        ///< its postmaster is stopped by SIGSTOP, or a debugger: nobody new gets an answer
+    bool query_failed = false;  ///< running, and the query was refused or timed out (not: still starting up)
+    bool in_recovery = false;   ///< valid while accepts_connections
     /// Valid while a server runs and does not accept connections, or is down: what its files say it will be.
     bool standby_signal = false;
     std::string system_identifier;

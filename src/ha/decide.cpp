@@ -15,8 +15,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// A postmaster that stands still for so long is taken for dead: nobody can connect, and no backend that crashes is
+/// replaced.
+constexpr Duration halted_max = 10s;
 /// Of a standby that stays on an older timeline than its leader.
-constexpr Duration compare_again_after = std::chrono::seconds(10);
+constexpr Duration compare_again_after = 10s;
 
 Decision wait(Reason reason, std::string text, Instant look_again = Instant::max()) {
     return {Wait{}, reason, std::move(text), {}, look_again};
@@ -397,9 +400,20 @@ Decision decide_following(const Snapshot& s, const Takeover& takeover) {
                          next_remote_comparison(s)));
 }
 
+/// Like one that has crashed: what is left is ended, and it is started again where it was.
+std::optional<Decision> end_halted(const Snapshot& s) {
+    if (s.settings.pause || s.server_halted_since == Instant{}) return std::nullopt;
+    const Duration halted = s.now - s.server_halted_since;
+    if (halted < halted_max) return std::nullopt;
+    return Decision{KillRemains{}, Reason::postmaster_halted,
+                    fmt::format("the postmaster (pid {}) has been halted for {:.0f} s: ending it as one that crashed",
+                                s.server.postmaster_pid, seconds(halted))};
+}
+
 Decision decide_unpaused(const Snapshot& s) {
     if (auto expiry = decide_expiry(s)) return std::move(*expiry);
     if (s.operation) return decide_during_operation(s);
+    if (auto end = end_halted(s)) return std::move(*end);
     if (!s.view) return decide_without_store(s);
     if (s.server.data_directory != DataDirectory::present) return decide_without_data(s);
     if (auto identity = decide_identity(s)) return std::move(*identity);

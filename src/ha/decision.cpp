@@ -50,6 +50,8 @@ const char* to_string(Reason reason) {
             return "system_identifier_mismatch";
         case Reason::orphaned_backends:
             return "orphaned_backends";
+        case Reason::postmaster_halted:
+            return "postmaster_halted";
         case Reason::crashed:
             return "crashed";
         case Reason::failover_preferred_to_restart:

@@ -34,6 +34,7 @@ enum class Reason {
     foreign_data,
     system_identifier_mismatch,
     orphaned_backends,
+    postmaster_halted,
     crashed,
     failover_preferred_to_restart,
     start_failed,

@@ -143,7 +143,7 @@ Task<> Observer::question(ServerState& state, Seen& seen, Login login, Deadline 
     told.standby_signal = state.standby_signal;
     told.backup_label = state.backup_label;
     // A halted postmaster lets our old session work and nobody else in: that must not look healthy.
-    told.query_failed = seen.files.postmaster.stopped;
+    told.query_failed = told.halted = seen.files.postmaster.stopped;
     told.accepts_connections = true;
     told.system_identifier = identity_.system_identifier;
     told.version_number = identity_.version_number;
@@ -188,6 +188,7 @@ Task<Observer::Seen> Observer::observe(std::function<Login(const FileFacts&)> lo
     state.data_directory = seen.files.data_directory;
     state.postmaster = seen.files.postmaster.state;
     state.postmaster_pid = seen.files.postmaster.pid;
+    state.halted = seen.files.postmaster.stopped;
     state.port = seen.files.postmaster.file.port;
     if (!seen.files.socket_directory_id.empty()) {
         state.unix_socket = seen.files.postmaster.file.socket_directory;

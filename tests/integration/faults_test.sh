@@ -46,6 +46,14 @@ sleep 1
 recovered "killed postmaster" 0
 unmoved "killed postmaster" "$leader" "$line"
 
+step "the postmaster is halted, and nobody new can connect: after 10 s it is ended and started again"
+before=$(postmaster_pid "$leader")
+halt "$before"
+has_another() { [ "$(postmaster_pid "$leader")" != "$before" ]; }
+within 20 has_another || failed "halted postmaster: it was left alone"
+recovered "halted postmaster" 0
+unmoved "halted postmaster" "$leader" "$line"
+
 step "one backend is killed: no failover"
 kill -9 "$(sql "select pid from pg_stat_activity where query like 'insert into ack%' limit 1")"
 sleep 1

@@ -435,6 +435,18 @@ TEST(decide, processes_that_outlived_their_data_are_ended_before_the_lease_is_re
     EXPECT_EQ(gist(leader().empty()), "release_lease, data_missing");
 }
 
+TEST(decide, a_postmaster_that_stands_still_for_long_is_ended_like_one_that_crashed) {
+    for (BuildSnapshot b : {leader(), follower()}) {
+        const std::string healthy = gist(b);
+        b.s.server.halted = b.s.server.query_failed = true;
+        b.s.server_halted_since = b.s.now - 9s;
+        EXPECT_EQ(gist(b), healthy) << "a debugger's breakpoint";
+        b.s.server_halted_since = b.s.now - 10s;
+        EXPECT_EQ(gist(b), "kill_remains, postmaster_halted");
+        EXPECT_NE(gist(BuildSnapshot(b).paused()), "kill_remains, postmaster_halted") << "somebody is at work";
+    }
+}
+
 TEST(decide, what_an_interrupted_rewind_has_left_is_not_started) {
     BuildSnapshot b = follower().down(ControlState::in_archive_recovery);
     b.s.server.data_directory = DataDirectory::damaged;
