@@ -386,6 +386,15 @@ void Server::login_timed_out() {
     login_failed(fatal("08006", "connect timeout"), false);
 }
 
+namespace {
+/// The user, the database or the settings that were asked for are refused, not the moment (PostgreSQL, appendix A:
+/// classes 22, 28, 3D, 42).
+bool is_about_who_asks(std::string_view sqlstate) {
+    const std::string_view category = sqlstate.substr(0, 2);
+    return category == "22" || category == "28" || category == "3D" || category == "42";
+}
+}  // namespace
+
 void Server::login_failed(Report why, bool server_said_so) {
     if (state_ == State::gone) return;
     if (worker_->config().settings.log_disconnections)
@@ -394,8 +403,11 @@ void Server::login_failed(Report why, bool server_said_so) {
     if (!why.detail.empty()) log::warning("{} {}", label(), why.detail);
     state_ = State::gone;
     wire_.reset();
-    // A server that starts up will be there soon; whoever waits for it goes on waiting.
-    const bool tell_waiters = server_said_so && why.sqlstate != "57P03" && opening_.is_ordinary();
+    // A server that starts up will be there soon, and of a cluster's servers another may take the place of one that
+    // cannot serve: whoever waits for them goes on waiting.
+    const bool is_final =
+        pool_.route == config::Route::configured ? why.sqlstate != "57P03" : is_about_who_asks(why.sqlstate);
+    const bool tell_waiters = server_said_so && is_final && opening_.is_ordinary();
     std::vector<ClientRef> waiters;
     std::optional<ClientRef> dedicated;
     Orders orders;

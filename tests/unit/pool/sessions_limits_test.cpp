@@ -82,6 +82,36 @@ TEST(sessions_limits, a_server_that_starts_up_is_waited_for) {
     EXPECT_EQ(client.query("mark a").answer(), row("a"));
 }
 
+/// A cluster's servers recover, or others take their place; a wrong password stays wrong.
+TEST(sessions_limits, of_a_cluster_only_what_will_not_change_is_told_at_once) {
+    for (const auto& [sqlstate, is_told] : {std::pair("53100", false),
+                                            {"XX000", false},
+                                            {"57P01", false},
+                                            {"28P01", true},
+                                            {"3D000", true},
+                                            {"42501", true}}) {
+        World world;
+        world.config.follows_cluster = true;
+        world.config.databases["db"].hosts.clear();
+        world.listener.route = config::Route::primary;
+        world.postgres.method = Postgres::Method::refuse_all;
+        world.postgres.refusal_sqlstate = sqlstate;
+        world.start();
+        Orders orders;
+        {
+            const std::scoped_lock lock(world.hub->mutex);
+            world.hub->set_places(config::Route::primary, {.all = {{.name = "pg-a", .host = "pg"}}, .epoch = 1},
+                                  world.time, orders);
+        }
+        FakeClient& client = world.connect_client().startup();
+        EXPECT_EQ(client.answer().starts_with("E(FATAL"), is_told) << sqlstate;
+        if (is_told) continue;
+        world.postgres.method = Postgres::Method::trust;
+        world.pass(seconds(1), 2);
+        EXPECT_TRUE(client.answers().ends_with("K Z(I)")) << sqlstate << ": " << client.answers();
+    }
+}
+
 TEST(sessions_limits, nobody_at_home) {
     World world;
     world.postgres.unreachable = true;
