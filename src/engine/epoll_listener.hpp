@@ -21,6 +21,8 @@ class EpollListener final : public EventTarget {
     EpollLoop& loop_;
     int socket_;
     bool stopped_ = false;
+    int burst_ = 1;                ///< so many clients at most are taken in this turn
+    std::uint64_t last_turn_ = 0;  ///< of the loop, that somebody came in
     std::uint64_t resume_timer_ = 0;
     std::function<void(int)> accepted_;
 };

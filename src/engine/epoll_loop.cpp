@@ -199,6 +199,7 @@ pool::OwnedWire EpollLoop::start(LooseWire::State state, pool::WireOwner& owner,
 pool::OwnedWire EpollLoop::adopt(int socket, pool::WireOwner& owner, const SocketOptions& options) {
     LooseWire::State state;
     state.socket = Descriptor(socket);
+    state.is_shared = true;  // as far as is known here
     state.unix_socket = is_unix_socket(socket);
     apply_options(socket, state.unix_socket, options);
     return start(std::move(state), owner, {});
@@ -264,6 +265,11 @@ int LooseWire::plain_socket() const {
     const bool has_more =
         state_->connecting || state_->secured || state_->ended || !state_->unused.empty() || !state_->unsent.empty();
     return has_more ? -1 : state_->socket.number();
+}
+
+int LooseWire::share() const {
+    state_->is_shared = true;
+    return plain_socket();
 }
 
 std::unique_ptr<LooseWire::State> LooseWire::take() {

@@ -131,8 +131,8 @@ void EpollWire::finish_closing() {
     // Bytes nobody has read make the kernel reset the connection, and the peer might lose our last words.
     if (readable_ && !all_read_ && !gone_ && !state_.unix_socket)
         ::recv(socket(), nullptr, EpollLoop::buffer_size * 16, MSG_TRUNC | MSG_DONTWAIT);
-    // Another process may have a copy of the socket for a moment: with that, its registration would outlive the wire.
-    loop_->unwatch(socket());
+    // With a copy of the socket elsewhere its registration would outlive the wire.
+    if (state_.is_shared) loop_->unwatch(socket());
     state_.socket.close();
     bury();
 }
@@ -159,6 +159,7 @@ LooseWire EpollWire::leave() {
     left->connecting = state_.connecting;
     left->used_any = state_.used_any;
     left->secured = std::exchange(state_.secured, false);
+    left->is_shared = state_.is_shared;
     left->ended = failed_;
     left->unsent = std::move(state_.unsent);
     left->extra = std::move(state_.extra);

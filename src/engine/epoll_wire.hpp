@@ -38,11 +38,12 @@ struct LooseWire::State {
     Descriptor socket;
     bool unix_socket = false;
     bool connecting = false;
-    bool used_any = false;  ///< its owner has used a byte of it
-    bool secured = false;   ///< speaks TLS
-    bool ended = false;     ///< it failed, and why is in the extra's problem
-    std::string unused;     ///< received, and not used by the owner
-    std::string unsent;     ///< put, and not taken by the kernel
+    bool used_any = false;   ///< its owner has used a byte of it
+    bool secured = false;    ///< speaks TLS
+    bool is_shared = false;  ///< another process has, or had, a copy of the socket
+    bool ended = false;      ///< it failed, and why is in the extra's problem
+    std::string unused;      ///< received, and not used by the owner
+    std::string unsent;      ///< put, and not taken by the kernel
     std::unique_ptr<WireExtra> extra;
 };
 
@@ -62,6 +63,7 @@ class EpollWire final : public pool::Wire, public EventTarget {
     void stop_reading() override { reading_ = false; }
     void start_reading() override;
     void start_tls(TlsContext context, bool as_server, const std::string& host, bool verify_host) override;
+    bool unix_socket() const override { return state_.unix_socket; }
     const pool::WireFacts& facts() const override;
     const pool::TlsFacts* tls() const override;
     void close() override;

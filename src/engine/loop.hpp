@@ -40,6 +40,8 @@ class LooseWire {
     /// Its socket, where that is all there is of the connection: no TLS, no byte received or put that is still here.
     /// -1: there is more. The socket stays in here.
     int plain_socket() const;
+    /// The same, to be copied for another process.
+    int share() const;
 
   private:
     std::unique_ptr<State> state_;

@@ -80,7 +80,7 @@ std::size_t Client::read_opening(std::string_view bytes) {
     if (!*opening) return 0;
     const std::size_t used = (*opening)->bytes;
     const pgwire::FirstPacket& packet = (*opening)->packet;
-    const bool may_use_tls = worker_.around().client_tls() && !wire_->facts().unix_socket;
+    const bool may_use_tls = worker_.around().client_tls() && !wire_->unix_socket();
     if (std::holds_alternative<pgwire::TlsHello>(packet)) {
         if (!may_use_tls || wire_->tls() != nullptr) {
             leave("TLS was not expected");
@@ -155,8 +155,9 @@ void Client::take_startup(pgwire::StartupMessage startup) {
     login_->startup = std::move(startup);
     const pgwire::StartupMessage& asked = login_->startup;
     state_ = State::authenticating;
-    if (settings.client_tls_sslmode >= config::TlsMode::require && wire_->tls() == nullptr &&
-        !wire_->facts().unix_socket)
+    // Of a client that resets its connection the kernel does not tell any more who it was.
+    if (settings.log_disconnections) wire_->facts();
+    if (settings.client_tls_sslmode >= config::TlsMode::require && wire_->tls() == nullptr && !wire_->unix_socket())
         return end(fatal("28000", "SSL required", "connect with sslmode=require"));
     if (asked.version.major != 3)
         return end(fatal("0A000", fmt::format("unsupported frontend protocol {}.{}: server supports 3.0 to 3.2",
@@ -254,11 +255,10 @@ bool Client::find_identity() {
 
 void Client::choose_method() {
     const config::PoolerSettings& settings = worker_.config().settings;
-    const WireFacts& facts = wire_->facts();
     const pgwire::StartupMessage& asked = login_->startup;
     // The console is open to the process's own account on the unix socket.
-    if (asked.database == console_database && asked.user == "pgbouncer" && facts.unix_socket &&
-        facts.peer_uid == static_cast<std::int64_t>(geteuid())) {
+    if (asked.database == console_database && asked.user == "pgbouncer" && wire_->unix_socket() &&
+        wire_->facts().peer_uid == static_cast<std::int64_t>(geteuid())) {
         login_->user_exists = login_->is_owner = true;
         return authenticated();
     }
@@ -268,6 +268,7 @@ void Client::choose_method() {
         return worker_.hub().access();
     }();
     auth::HbaConnectionFacts wanted;
+    const WireFacts& facts = wire_->facts();
     if (!facts.unix_socket)
         if (const auto address = auth::IpAddress::parse(facts.address)) wanted.peer = *address;
     wanted.tls = wire_->tls() != nullptr;

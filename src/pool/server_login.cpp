@@ -102,11 +102,11 @@ void Server::connect_to(const std::string& address) {
 
 void Server::connected() {
     log::info("{} new connection to server{}", label(),
-              wire_->facts().unix_socket
+              wire_->unix_socket()
                   ? ""
                   : fmt::format(" (from {}:{})", wire_->facts().local_address, wire_->facts().local_port));
     const config::TlsMode mode = worker_->config().settings.server_tls_sslmode;
-    const bool ask = mode >= config::TlsMode::prefer && !wire_->facts().unix_socket && worker_->around().server_tls();
+    const bool ask = mode >= config::TlsMode::prefer && !wire_->unix_socket() && worker_->around().server_tls();
     if (!ask) return send_startup();
     login_->waits_for_tls_answer = true;
     std::string message;

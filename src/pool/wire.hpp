@@ -73,6 +73,8 @@ class Wire {
     /// \param host  client: the name to ask for (SNI), and to verify when `verify_host`
     virtual void start_tls(std::shared_ptr<ssl_ctx_st> context, bool as_server, const std::string& host = {},
                            bool verify_host = false) = 0;
+    virtual bool unix_socket() const = 0;
+    /// The kernel is asked for them the first time.
     virtual const WireFacts& facts() const = 0;
     /// Null without TLS.
     virtual const TlsFacts* tls() const = 0;

@@ -210,7 +210,7 @@ void Successor::offer(Departing departing) {
     bool copied = true;
     for (const auto* wire : {&departing.client, &departing.server}) {
         if (!*wire) continue;
-        auto copy = copy_of((*wire)->plain_socket());
+        auto copy = copy_of((*wire)->share());
         copied = copied && copy.has_value();
         if (copy) frame.sockets.push_back(std::move(*copy));
     }

@@ -48,6 +48,7 @@ class MemoryWire final : public Wire {
         flush();
         tls_wanted_ = true;
     }
+    bool unix_socket() const override { return facts_.unix_socket; }
     const WireFacts& facts() const override { return facts_; }
     const TlsFacts* tls() const override { return secure_ ? &tls_facts : nullptr; }
     void close() override {
