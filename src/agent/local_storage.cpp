@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -45,10 +46,18 @@ std::vector<std::string> volumes(const std::string& data_directory) {
 
 }  // namespace
 
+int open_named(const std::string& directory) {
+    std::string path = directory + "/.pgkeel_probe_XXXXXX";
+    const int file = ::mkostemp(path.data(), O_CLOEXEC);
+    if (file >= 0) ::unlink(path.c_str());
+    return file;
+}
+
 int write_and_sync(const std::string& directory) {
     static constexpr std::array<char, 8192> page{};
     // A file without a name: whatever happens, none is left.
-    const int file = ::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    int file = ::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (file < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) file = open_named(directory);
     if (file < 0) return matters(errno) ? errno : 0;
     int error = 0;
     const ssize_t written = ::write(file, page.data(), page.size());

@@ -27,4 +27,8 @@ class LocalStorage final : public Storage {
 /// written there (ENOSPC, EDQUOT, EIO, EROFS), else 0: there need not be a directory yet.
 int write_and_sync(const std::string& directory);
 
+/// A file to write to where the volume knows none without names (NFS, vfat: open(2), O_TMPFILE); its name is gone when
+/// this returns. -1: errno says why.
+int open_named(const std::string& directory);
+
 }  // namespace pgkeel::agent

@@ -11,7 +11,6 @@
 
 namespace pgkeel::pool {
 
-using pgwire::backend::Report;
 using pgwire::backend::Severity;
 namespace types = pgwire::backend::types;
 

@@ -18,7 +18,6 @@ namespace pgkeel::pool {
 
 using pgwire::backend::Report;
 using pgwire::backend::Severity;
-using pgwire::backend::TransactionStatus;
 namespace types = pgwire::backend::types;
 
 bool Server::judge(char type, std::string_view body) {

@@ -48,6 +48,15 @@ TEST_F(local_storage, writes_and_leaves_nothing_behind) {
     EXPECT_EQ(write_and_sync(directory + "/not_there_yet"), 0) << "a node without data is no broken one";
 }
 
+TEST_F(local_storage, also_where_every_file_has_a_name) {
+    const int file = open_named(directory);
+    ASSERT_GE(file, 0);
+    EXPECT_EQ(::write(file, "x", 1), 1);
+    EXPECT_TRUE(fs::is_empty(directory));
+    ::close(file);
+    EXPECT_EQ(open_named(directory + "/not_there_yet"), -1);
+}
+
 TEST_F(local_storage, sees_a_full_volume_and_that_there_is_room_again) {
     if (!mount_small_volume()) GTEST_SKIP() << "needs the right to mount a tmpfs";
     EXPECT_EQ(write_and_sync(directory), 0);
