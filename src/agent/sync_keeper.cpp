@@ -66,12 +66,13 @@ void SyncKeeper::consider(const ha::Snapshot& seen) {
     }
     if (epoch_ != seen.lease->epoch || server_started_ != seen.server.postmaster_start_time) begin_tenure(seen);
     ha::remember_standbys(seen, memory_);
-    look_again_ = seen.now + quiet_interval;
+    const bool is_off = seen.settings.synchronous_mode == SynchronousMode::off;
+    if (!is_off || !restored_) look_again_ = seen.now + quiet_interval;
     if (seen.now < retry_at_) {
         look_again_ = retry_at_;
         return;
     }
-    if (seen.settings.synchronous_mode == SynchronousMode::off)
+    if (is_off)
         turn_off(seen);
     else
         keep(seen);

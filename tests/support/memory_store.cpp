@@ -17,6 +17,7 @@ using etcd::Operation;
 
 etcd::RangeResult MemoryEtcd::range(const std::string& prefix) {
     end_due_leases();
+    ++reads_;
     etcd::RangeResult result;
     result.revision = revision_;
     for (auto it = values_.lower_bound(prefix); it != values_.end() && it->first.starts_with(prefix); ++it)

@@ -37,6 +37,7 @@ class MemoryEtcd {
     Result<> keep_alive(etcd::LeaseId lease);
     Result<> revoke(etcd::LeaseId lease);
     etcd::Revision revision() const { return revision_; }
+    std::uint64_t reads() const { return reads_; }  ///< ranges, until now
     /// Watches cannot begin before `revision` any more.
     void compact(etcd::Revision revision);
     /// Ends every stream, as the death of the member that served it does.
@@ -78,6 +79,7 @@ class MemoryEtcd {
     std::map<etcd::LeaseId, Lease> leases_;
     std::vector<Change> log_;
     std::list<Watcher*> watchers_;
+    std::uint64_t reads_ = 0;
 };
 
 /// One client of it.

@@ -32,6 +32,24 @@ class NodeRaces : public testing::Test {
     int ended = 0;
 };
 
+TEST_F(NodeRaces, a_quiet_node_does_not_read_what_the_watch_has_told) {
+    const auto pass = [this](Duration time) { loop.until([] { return false; }, time); };
+    pass(2500ms);
+    const auto before = etcd.reads();
+    pass(3200ms);
+    EXPECT_LE(etcd.reads() - before, 1U) << "one for each tick";
+    // News are read at once.
+    etcd.commit(
+        {{},
+         {etcd::Operation::put("/service/demo/config", R"({"ttl":6,"loop_wait":1,"maximum_lag_on_failover":7})")},
+         {}});
+    EXPECT_TRUE(loop.until([&] { return one.node.last().settings.maximum_lag_on_failover_bytes == 7; }, 500ms));
+    // Without a watch nobody tells.
+    etcd.break_watches();
+    const auto broken = etcd.reads();
+    EXPECT_TRUE(loop.until([&] { return etcd.reads() >= broken + 2; }, 2500ms));
+}
+
 TEST_F(NodeRaces, a_restart_is_refused_once_the_agent_stops) {
     const int before = one.server.restarts;
     one.node.shut_down();
