@@ -15,7 +15,8 @@ namespace pgkeel::config {
 namespace json = boost::json;
 
 /// null deletes a key, an object goes into an object, a leaf replaces when its text differs. True: something changed.
-/// Nulls inside an object that is stored for the first time are left out.
+/// Nulls inside an object that is stored for the first time are left out, but for those of `slots`: a name alone is a
+/// physical slot.
 bool merge_patch(json::object& target, const json::object& patch);
 
 /// Same keys, and leaves equal as text ("1" equals 1); lists must be equal in every element.

@@ -6,13 +6,19 @@
 namespace pgkeel::config {
 namespace {
 
+/// A permanent slot may have a name and nothing else.
+bool names_slots(std::string_view key) {
+    return key == "slots" || key == "permanent_slots" || key == "permanent_replication_slots";
+}
+
 /// A list or map that is stored for the first time has nothing that a null in it could delete.
-json::value without_nulls(const json::value& value) {
+json::value without_nulls(std::string_view key, const json::value& value) {
     const auto* object = value.if_object();
     if (object == nullptr) return value;
     json::object out;
     for (const auto& member : *object)
-        if (!member.value().is_null()) out.insert_or_assign(member.key(), without_nulls(member.value()));
+        if (!member.value().is_null() || names_slots(key))
+            out.insert_or_assign(member.key(), without_nulls(member.key(), member.value()));
     return out;
 }
 
@@ -35,12 +41,12 @@ bool merge_patch(json::object& target, const json::object& patch) {
         json::value* existing = target.if_contains(member.key());
         const auto* inner = value.if_object();
         if (existing == nullptr) {
-            target.emplace(member.key(), without_nulls(value));
+            target.emplace(member.key(), without_nulls(member.key(), value));
             changed = true;
         } else if (inner != nullptr && existing->is_object()) {
             changed |= merge_patch(existing->get_object(), *inner);
         } else if (inner != nullptr || !same_leaf(*existing, value)) {
-            *existing = without_nulls(value);
+            *existing = without_nulls(member.key(), value);
             changed = true;
         }
     }

@@ -33,6 +33,16 @@ TEST(merge_patch, deletes_goes_deeper_and_replaces) {
     EXPECT_EQ(json::value(target), json::parse(R"({"ttl":20,"a":{"e":5},"list":[1],"new":{"x":1}})"));
 }
 
+TEST(merge_patch, keeps_slots_that_are_but_a_name) {
+    json::object target;
+    EXPECT_TRUE(merge_patch(target, object(R"({"slots":{"mine":null,"gone":null},"other":{"x":null}})")));
+    EXPECT_EQ(json::serialize(target), R"({"slots":{"mine":null,"gone":null},"other":{}})");
+    std::vector<std::string> warnings;
+    EXPECT_TRUE(settings_of(target, false, warnings).permanent_slots.at("mine").physical);
+    EXPECT_TRUE(merge_patch(target, object(R"({"slots":{"gone":null}})")));
+    EXPECT_EQ(json::serialize(target), R"({"slots":{"mine":null},"other":{}})");
+}
+
 TEST(merge_patch, says_when_nothing_changed) {
     json::object target = object(R"({"ttl":30,"a":{"b":"1"},"on":true,"list":[1]})");
     const json::object before = target;
