@@ -25,7 +25,7 @@ Lsn position_of(const ReplicationClient& client, const std::string& synchronous_
 }
 
 bool is_eligible(const Snapshot& s, const Member& member) {
-    if (member.name == s.name || member.tags.nosync || member.tags.sync_priority <= 0) return false;
+    if (member.name == s.name || member.tags.nosync) return false;
     if (member.state == "stopping" || member.state == "stopped") return false;
     const std::string& upstream = member.tags.replicatefrom;
     return upstream.empty() || upstream == s.name || !s.view->member(upstream);

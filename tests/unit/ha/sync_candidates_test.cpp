@@ -63,6 +63,9 @@ TEST(sync_candidates, obey_their_tags) {
     EXPECT_EQ(wish(seen).target.rule.names, Names{"pg-b"}) << "one that may not lead is of less use";
     seen.member("pg-b").tags.nosync = true;
     EXPECT_EQ(wish(seen).target.rule.names, Names{"pg-c"}) << "and of some";
+    seen.member("pg-c").tags = {};
+    seen.member("pg-c").tags.sync_priority = 0;
+    EXPECT_EQ(wish(seen).target.rule.names, Names{"pg-c"}) << "nosync: false beside a priority of zero: it is no ban";
 }
 
 TEST(sync_candidates, are_members_of_the_cluster) {
