@@ -166,9 +166,12 @@ Task<> Node::observe_server() {
     Instant deadline = asked + 2s;
     if (keeper_.held()) deadline = std::min(deadline, std::max(out_.clock.now() + 200ms, keeper_.held()->demote_at()));
     const bool last_in_recovery = seen_.server.in_recovery;
+    const Lsn last_position = seen_.server.position();
     seen_.server = co_await out_.server.observe(deadline);
     server_asked_at_ = asked;
     if (seen_.server.query_failed) seen_.server.in_recovery = last_in_recovery;
+    if (seen_.server.in_recovery && last_position && last_position < seen_.server.position())
+        seen_.position_moved_at = out_.clock.now();
     seen_.abilities = out_.server.abilities();
     const bool starting = seen_.server.running() && !seen_.server.accepts_connections && !seen_.server.query_failed;
     if (!starting)

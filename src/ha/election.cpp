@@ -147,6 +147,18 @@ std::optional<Decision> wait_for_who_has_more(const Snapshot& s, const std::set<
     return std::nullopt;
 }
 
+/// primary_race_backoff: WAL that comes although the lease has ended comes from a primary that is at work.
+std::optional<Decision> back_off(const Snapshot& s) {
+    if (s.settings.standby_cluster || s.leaderless_since == Instant{}) return std::nullopt;
+    const Instant until = s.leaderless_since + s.settings.primary_race_backoff;
+    if (s.now >= until || s.now - s.position_moved_at > s.settings.loop_wait) return std::nullopt;
+    return stand_by(Reason::yielding,
+                    fmt::format("not racing for the lock for {:.1f} s at most: my wal position moved since last heart "
+                                "beat loop",
+                                seconds(until - s.now)),
+                    {}, std::min(until, s.now + 1s));
+}
+
 /// A switchover whose leader was lost, which is also what `patronictl failover` writes when the leader does not answer:
 /// its candidate goes first for a while if it has as much as this node.
 std::optional<Decision> wait_for_the_candidate(const Snapshot& s) {
@@ -293,6 +305,8 @@ Decision decide_race(const Snapshot& s) {
                         s.pre_promote_backoff);
     if (s.now < s.yield_until && !chosen)
         return stand_by(Reason::yielding, "released the leader key; waiting for another leader", {}, s.yield_until);
+
+    if (auto wait = back_off(s); wait && !chosen) return std::move(*wait);
 
     const Instant soon = s.now + 500ms;
     std::vector<std::string> notes;

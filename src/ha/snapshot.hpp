@@ -66,6 +66,7 @@ struct Snapshot {
         false;  ///< this process stopped the server so that another may lead: it comes back as a standby
     bool start_as_primary_failed = false;    ///< the last start as primary failed, under the lease still held
     Instant server_starting_since{};         ///< when the running server was first seen not to accept connections
+    Instant position_moved_at{};             ///< when a look last found more WAL on this standby than the one before
     Instant server_halted_since{};           ///< when its postmaster was first seen halted; reset when it goes on
     std::int64_t history_checked_epoch = 0;  ///< the leader's history was compared with ours under this epoch
     bool history_diverged = false;           ///< … and it showed that ours has to be rewound

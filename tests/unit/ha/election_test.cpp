@@ -272,6 +272,24 @@ TEST(asking, leaves_out_members_whose_key_is_gone) {
     EXPECT_EQ(peers_to_ask(b, {"pg-a", "pg-x"}, 1s), std::vector<std::string>{"pg-a"});
 }
 
+TEST(election, waits_for_a_while_when_the_last_leader_is_seen_to_write) {
+    BuildSnapshot b = racing();
+    b.s.leaderless_since = b.s.now - 3s;
+    b.s.position_moved_at = b.s.now - 1s;
+    EXPECT_TRUE(is<TakeLease>(decide_race(b))) << "unless it was asked for";
+    b.s.settings.primary_race_backoff = 6s;
+    const Decision decision = decide_race(b);
+    EXPECT_TRUE(is<Wait>(decision));
+    EXPECT_NE(decision.text.find("for 3.0 s at most: my wal position moved since last heart beat loop"),
+              std::string::npos)
+        << decision.text;
+    b.s.position_moved_at = b.s.now - 2s;
+    EXPECT_TRUE(is<TakeLease>(decide_race(b))) << "it writes no more";
+    b.s.position_moved_at = b.s.now;
+    b.s.leaderless_since = b.s.now - 6s;
+    EXPECT_TRUE(is<TakeLease>(decide_race(b))) << "or for too long";
+}
+
 TEST(election, is_not_for_who_is_no_synchronous_standby_where_others_acknowledge) {
     BuildSnapshot b = racing();
     b.s.settings.synchronous_mode = SynchronousMode::on;
