@@ -146,7 +146,7 @@ Task<> Node::cycle() {
         }
     }
     sync_.consider(seen_);
-    failsafe_.consider(seen_, identity_.conn_url, identity_.api_url, status_to_publish().slots);
+    failsafe_.consider(seen_, identity_.conn_url, identity_.api_url, slots_for_failsafe());
     if (seen_.view) {
         co_await keep_slots();
         co_await publish_member();

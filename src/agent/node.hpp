@@ -187,6 +187,7 @@ class Node {
     Task<> demote(ha::Demote how);
     Task<> release_when_received(Lsn shutdown_position, std::string candidate);
     Task<> follow(std::string source);
+    const std::map<std::string, Lsn>& slots_for_failsafe();
     Task<> advance_slots(std::map<std::string, Lsn> slots);
     /// A synchronous standby that is about to go away: others should take its place before.
     Task<> leave_sync_duty();
@@ -250,6 +251,7 @@ class Node {
     EarlierLeader earlier_leader_;
     postgres::LostWal lost_wal_;  ///< as histories were last compared
     bool logical_slots_busy_ = false;
+    std::map<std::string, Lsn> failsafe_slots_;  ///< what the members are told while etcd does not answer
     Instant retry_copy_at_{};
     Instant retry_proof_at_{};
     bool copies_known_ = false;

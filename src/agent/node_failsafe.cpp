@@ -1,9 +1,12 @@
 // The standby's side of the failsafe mode (docs/decisions/0009-failsafe.md).
 #include "agent/node.hpp"
 #include "async/spawn.hpp"
+#include "ha/slots.hpp"
 #include "log/log.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace pgkeel::agent {
 
@@ -24,11 +27,28 @@ Node::RestartOutcome Node::accept_failsafe(const cluster::FailsafeCall& call) {
     return {200, "Accepted"};
 }
 
+/// What the key `status` would show if it could be written: those slots that it showed last, where they are now.
+const std::map<std::string, Lsn>& Node::slots_for_failsafe() {
+    if (seen_.view) {
+        failsafe_slots_ = status_to_publish().slots;
+        return failsafe_slots_;
+    }
+    for (auto& [name, position] : failsafe_slots_) {
+        if (name == ha::slot_name(identity_.name)) position = std::max(position, seen_.server.position());
+        if (const Slot* slot = own_slot(name))
+            position = std::max(position, slot->physical ? slot->restart_lsn : slot->confirmed_flush_lsn);
+    }
+    return failsafe_slots_;
+}
+
 Task<> Node::advance_slots(std::map<std::string, Lsn> slots) {
     for (const Slot& slot : std::vector<Slot>(seen_.server.slots)) {
         const auto wanted = slots.find(slot.name);
-        if (wanted == slots.end() || slot.active || !slot.physical || slot.restart_lsn >= wanted->second) continue;
-        if (const auto moved = co_await out_.server.advance_slot(slot.name, {}, wanted->second); !moved)
+        if (wanted == slots.end() || slot.active) continue;
+        // A logical one reads the WAL up to there, so that has to be here.
+        const Lsn to = slot.physical ? wanted->second : std::min(wanted->second, seen_.server.replayed);
+        if ((slot.physical ? slot.restart_lsn : slot.confirmed_flush_lsn) >= to) continue;
+        if (const auto moved = co_await out_.server.advance_slot(slot.name, slot.database, to); !moved)
             log::debug("{}", moved.error().line());
     }
 }

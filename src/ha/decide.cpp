@@ -92,10 +92,23 @@ Decision decide_during_operation(const Snapshot& s) {
 
 Decision decide_without_store(const Snapshot& s) {
     if (!may_be_primary(s.server) || s.settings.pause) return wait(Reason::store_unreachable, "DCS is not accessible");
-    if (s.lease && s.now < s.lease->demote_at() && s.failsafe_active)
-        return wait(Reason::store_unreachable,
-                    "continue to run as a leader because failsafe mode is enabled and all members are accessible",
-                    s.lease->demote_at());
+    if (s.lease && s.now < s.lease->demote_at() && s.failsafe_active) {
+        // Who has agreed is asked again all the time. When one of them does not agree any more the lease may last on,
+        // but it is not made use of to its end: this is no leader for good.
+        const LeaseTerms& terms = s.lease->terms;
+        const Instant until =
+            std::min(s.lease->demote_at(),
+                     s.lease->renewed_at + std::max<Duration>(terms.ttl * 2 / 5, terms.renew_every * 3 / 2 + 2s));
+        if (s.now < until)
+            return wait(Reason::store_unreachable,
+                        "continue to run as a leader because failsafe mode is enabled and all members are accessible",
+                        until);
+        return demote(
+            Demotion::offline, Reason::lease_expiring,
+            fmt::format("demoting self because DCS is not accessible and not all members agree any more: they "
+                        "last did {:.1f} s ago",
+                        seconds(s.now - s.lease->renewed_at)));
+    }
     if (s.lease && s.now < s.lease->demote_at())
         return wait(Reason::store_unreachable,
                     fmt::format("DCS is not accessible; I am ({}), the leader, and may stay so for {:.1f} s", s.name,

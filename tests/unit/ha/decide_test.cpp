@@ -78,6 +78,19 @@ TEST(decide, primary_stops_when_its_lease_is_about_to_end) {
         << "it stops already";
 }
 
+TEST(decide, leader_without_etcd_stops_when_members_agree_no_more) {
+    const auto after = [](Duration since_they_agreed) {
+        BuildSnapshot b = primary();
+        b.s.settings.ttl = 20s;
+        b.s.settings.loop_wait = 2s;
+        b.holds_lease(since_they_agreed).without_store();
+        b.s.failsafe_active = true;
+        return gist(b);
+    };
+    EXPECT_EQ(after(7s), "wait, store_unreachable") << "one answer is late";
+    EXPECT_EQ(after(8s), "demote offline, lease_expiring");
+}
+
 TEST(decide, what_may_become_a_primary_stops_too) {
     EXPECT_EQ(gist(primary().holds_lease(4s).starting(1s)), "demote offline, lease_expiring");
     BuildSnapshot unanswered = primary().holds_lease(4s);
