@@ -1,5 +1,6 @@
 #include "config/agent_config.hpp"
 
+#include "config/credentials.hpp"
 #include "config/sections.hpp"
 
 #include <fmt/format.h>
@@ -113,6 +114,17 @@ void read_own(const View& view, AgentConfig& config, Findings& findings) {
                        "pg_rewind and a fresh copy would remove it: name a directory beside it");
 }
 
+void read_rotated(AgentConfig& config, Findings& findings) {
+    const auto rotated = load_credentials(config.credentials_file);
+    if (!rotated) {
+        findings.errors.push_back(rotated.error());
+        return;
+    }
+    if (!rotated->roles.empty())
+        if (auto open = everybody_can_read(config.credentials_file)) findings.warnings.push_back(std::move(*open));
+    apply_credentials(*rotated, config.credentials_file, config.postgresql, &findings.warnings);
+}
+
 }  // namespace
 
 void Findings::error(const std::string& path, const std::string& text, std::string hint) {
@@ -153,6 +165,8 @@ Result<AgentConfig> load_agent_config(const std::string& path, const Environment
     config.postgresql = read_postgresql(view, environment, findings);
     config.watchdog = read_watchdog(view);
     read_own(view, config, findings);
+    config.credentials_file = credentials_path(path, view.text("pgkeel.credentials_file"));
+    read_rotated(config, findings);
     config.log = read_log(view, findings);
     ReadTags tags = read_tags(view.object("tags"), findings);
     config.tags = std::move(tags.tags);

@@ -26,6 +26,9 @@ struct PgUser {
     std::string username, password;
     std::map<std::string, std::string>
         connection;  ///< sslmode, sslcert, sslkey, sslrootcert, gssencmode, channel_binding, …
+    /// While passwords are rotated: for when the server refuses `password`.
+    std::string other_password{};
+    std::string configured_password{};  ///< what the file or a variable says, whatever was rotated since
 };
 
 struct RestApi {
@@ -124,6 +127,7 @@ struct AgentConfig {
     std::string lost_wal_dir;           ///< empty: data_dir + "_lost_wal"
     int lost_wal_max_megabytes = 1024;  ///< 0: lost WAL is not kept
     bool lost_wal_required = false;     ///< rather stay away than lose it
+    std::string credentials_file;       ///< of rotated passwords (credentials.hpp); empty: there is no place for them
     Tags tags;
     json::object published_tags;  ///< as written, order and types kept, standard false ones dropped
     log::Options log;

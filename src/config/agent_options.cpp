@@ -434,6 +434,10 @@ constexpr auto own_options = std::to_array<Option>({
      .help = "how much of such WAL is kept here in all; the oldest goes first. 0: none",
      .minimum = 0,
      .maximum = 16777216},
+    {.path = "credentials_file",
+     .help =
+         "where the agent keeps passwords that `pgkeel rotate-credentials` has set; by default this file's own name "
+         "with .credentials added. The agent has to be allowed to write into its directory"},
     {.path = "lost_wal_required",
      .kind = Kind::boolean,
      .default_value = "false",

@@ -29,6 +29,7 @@ PgUser read_user(const View& view, const std::string& path, Findings& findings) 
         else
             findings.warn(path + '.' + key, "is not a known key");
     }
+    out.configured_password = out.password;
     return out;
 }
 

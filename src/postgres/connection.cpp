@@ -138,6 +138,10 @@ bool is_starting_or_stopping(const Error& error) {
     return error.code == Errc::unavailable && error.text.contains("57P0");
 }
 
+bool is_wrong_password(const Error& error) {
+    return error.code == Errc::denied && error.text.contains("28P01");
+}
+
 namespace {
 
 std::unexpected<Error> refused(const Login& login, const PGconn* conn) {
@@ -164,6 +168,16 @@ PgConn begin_connecting(const Login& login, const std::vector<std::string>& addr
 }  // namespace
 
 Task<Result<std::unique_ptr<Connection>>> Connection::open(Clock& clock, Login login, Deadline deadline) {
+    std::string other = std::exchange(login.user.other_password, {});
+    auto opened = co_await open_once(clock, login, deadline);
+    if (opened || other.empty() || !is_wrong_password(opened.error())) co_return opened;
+    login.user.password = std::move(other);
+    auto again = co_await open_once(clock, std::move(login), deadline);
+    if (again || !is_wrong_password(again.error())) co_return again;
+    co_return opened;
+}
+
+Task<Result<std::unique_ptr<Connection>>> Connection::open_once(Clock& clock, Login login, Deadline deadline) {
     const auto executor = co_await asio::this_coro::executor;
     std::vector<std::string> addresses;
     if (!login.endpoint.host.empty() && !login.endpoint.host.starts_with('/')) {

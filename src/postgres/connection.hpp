@@ -31,7 +31,8 @@ struct Login {
 /// answered before its deadline costs the connection: nobody could say which answer comes next.
 class Connection {
   public:
-    /// Errors: unavailable — not listening, starting up or shutting down; denied; timed_out; postgres_error.
+    /// A user with two passwords logs in with the second one if the server refuses the first. Errors: unavailable — not
+    /// listening, starting up or shutting down; denied; timed_out; postgres_error.
     static Task<Result<std::unique_ptr<Connection>>> open(Clock& clock, Login login, Deadline deadline);
     ~Connection();
     Connection(const Connection&) = delete;
@@ -55,6 +56,7 @@ class Connection {
   private:
     struct Session;
     explicit Connection(std::unique_ptr<Session> session);
+    static Task<Result<std::unique_ptr<Connection>>> open_once(Clock& clock, Login login, Deadline deadline);
     std::unique_ptr<Session> session_;
 };
 
@@ -67,6 +69,9 @@ Errc errc_of_sqlstate(std::string_view sqlstate);
 
 /// The server said that it cannot serve now, because it starts up or shuts down (SQLSTATE class 57P).
 bool is_starting_or_stopping(const Error& error);
+
+/// The server refused the password (SQLSTATE 28P01), which another one might open.
+bool is_wrong_password(const Error& error);
 
 /// 'text' as an SQL literal for statements that take no parameters (replication commands, utility statements).
 std::string quote_literal(std::string_view text);

@@ -2,6 +2,7 @@
 #include "postgres/control_data.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/local_server.hpp"
+#include "postgres/passwords.hpp"
 
 #include <boost/json/parse.hpp>
 
@@ -52,10 +53,12 @@ Task<Parameters> LocalServer::parameters_for(Role role, std::optional<Source> so
 }
 
 Task<Result<bool>> LocalServer::write_configuration(Role role, Parameters parameters, std::optional<Source> source) {
-    const config::PgUser& replication = agent_.postgresql.replication;
     std::string passwords;
-    if (source && !source->host.empty() && !replication.password.empty())
-        passwords = pgpass_text({{source->host, source->port}}, {replication});
+    if (source && !source->host.empty() && !agent_.postgresql.replication.password.empty()) {
+        const Endpoint from{source->host, source->port};
+        passwords =
+            pgpass_text({from}, {co_await accepted_first(clock_, agent_.postgresql.replication, from, true, {})});
+    }
     const Counted writing(writing_);
     auto written = co_await workers_.run(
         [this, role, parameters, passwords, dynamic = dynamic_]() -> Result<ConfigurationFiles::Written> {

@@ -108,6 +108,7 @@ Task<ServerState> LocalServer::observe(Deadline deadline) {
             co_await rewrite_when_known();
         }
         if (seen.settings_changed) co_await refresh_pending_restart(deadline);
+        mind_passfile(state);
     }
     state.pending_restart = !pending_restart_.empty();
     state.pending_restart_reason_json = json::serialize(pending_restart_);

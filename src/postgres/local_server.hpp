@@ -16,8 +16,9 @@
 namespace pgkeel::postgres {
 
 /// The PostgreSQL server of this node. It outlives this object: a new one adopts it. The sources: local_server.cpp sees
-/// and says, local_configuration.cpp writes, local_sync.cpp sets synchronous standbys, local_start.cpp, local_stop.cpp,
-/// local_promote.cpp, local_slots.cpp and local_data.cpp do what they are called.
+/// and says, local_configuration.cpp writes, local_passwords.cpp changes passwords, local_sync.cpp sets synchronous
+/// standbys, local_start.cpp, local_stop.cpp, local_promote.cpp, local_slots.cpp and local_data.cpp do what they are
+/// called.
 class LocalServer final : public Server {
   public:
     /// `clock`, `workers` and `agent` outlive it.
@@ -60,6 +61,19 @@ class LocalServer final : public Server {
     Task<int> installed_version(Deadline deadline) override { co_return co_await installed_.look(deadline); }
     Abilities abilities() const override { return abilities_; }
 
+    // local_passwords.cpp: passwords of our own roles that change while everything runs.
+    /// What this server stores of the passwords of roles, by name; a role that is not there is left out.
+    Task<Result<std::map<std::string, std::string>>> stored_passwords(std::vector<std::string> roles);
+    /// Gives the roles their passwords where they have others, in one transaction that commits as any other does (it
+    /// waits for synchronous standbys). The server gets verifiers, never a password. Errors: unavailable — this is no
+    /// primary; maybe_done, timed_out — look again.
+    Task<Result<>> set_passwords(std::map<std::string, std::string> passwords);
+    /// Every login of this agent works with the first of its passwords alone, and this server has replayed them.
+    /// `leader`: who takes our replication and rewind logins; nothing: this server does. Errors: unavailable — not yet.
+    Task<Result<>> prove_passwords(std::optional<Member> leader);
+    /// Makes the password file of a standby's wal receiver what its source takes, and wakes up one that was refused.
+    Task<> renew_passfile();
+
     void cancel() override;
     /// A worker thread reads the configuration: it must not change now.
     bool writes_files() const { return writing_ > 0; }
@@ -88,6 +102,7 @@ class LocalServer final : public Server {
     Task<Result<bool>> write_configuration(Role role, Parameters parameters, std::optional<Source> source);
     Task<Result<bool>> rewrite_running();
     Task<> rewrite_when_known();
+    void mind_passfile(const ServerState& state);
 
     // local_sync.cpp
     void add_synchronous_standbys(Role role, ParameterMap& overrides) const;
@@ -128,7 +143,9 @@ class LocalServer final : public Server {
     bool synchronous_standbys_known_ = false;          ///< false after adopting a primary: then its own are kept
     bool standbys_proven_ = false;                     ///< it was seen that commits wait for them
     int steered_ = 0;                                  ///< a start or a stop is under way
-    bool rewriting_ = false;                           ///< from reading what is to be written to having written it
+    bool renewing_passfile_ = false;
+    Instant renew_passfile_at_{};
+    bool rewriting_ = false;  ///< from reading what is to be written to having written it
     Event rewritten_;
 
     json::object dynamic_;

@@ -3,6 +3,7 @@
 #include "config/dynamic_config.hpp"
 #include "log/log.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/passwords.hpp"
 #include "postgres/program_options.hpp"
 
 #include <fmt/format.h>
@@ -192,7 +193,8 @@ Task<Result<>> create_replica(const Programs& programs, ConfigurationFiles& file
         copy.connection = write_conninfo(conninfo_for(postgresql.replication, *source));
         if (!postgresql.replication.password.empty()) {
             copy.passfile = postgresql.pgpass;
-            const std::string passwords = pgpass_text({*source}, {postgresql.replication, postgresql.rewind});
+            const auto replication = co_await accepted_first(programs.clock, postgresql.replication, *source, true, {});
+            const std::string passwords = pgpass_text({*source}, {replication, postgresql.rewind});
             auto written =
                 co_await programs.workers.run([&files, &passwords] { return files.write_pgpass(passwords); });
             if (!written) co_return std::unexpected(written.error());

@@ -3,6 +3,7 @@
 #include "config/dynamic_config.hpp"
 #include "log/log.hpp"
 #include "postgres/data_directory.hpp"
+#include "postgres/passwords.hpp"
 #include "postgres/program_options.hpp"
 #include "postgres/timeline_history.hpp"
 
@@ -198,7 +199,8 @@ Task<Result<>> run_rewind(const Programs& programs, ConfigurationFiles& files, R
                           Cancel* cancel) {
     const config::AgentConfig& agent = programs.agent;
     const std::string& directory = agent.postgresql.data_dir;
-    const config::PgUser user = rewind_user(agent);
+    const config::PgUser user =
+        co_await accepted_first(programs.clock, rewind_user(agent), request.leader, false, agent.postgresql.database);
     const std::string passwords = pgpass_text({request.leader}, {user, agent.postgresql.replication});
     auto ready = co_await programs.workers.run([&]() -> Result<> {
         if (const auto pid = process_working_in(directory))
