@@ -116,6 +116,7 @@ Result<std::unique_ptr<Assembly>> Assembly::create(asio::any_io_executor executo
     auto store = etcd::GatewayStore::create(assembly->clock_, gateway_options(assembly->config_));
     if (!store) return std::unexpected(store.error());
     assembly->store_ = std::move(*store);
+    if (auto loaded = assembly->credentials_.load(); !loaded) return std::unexpected(loaded.error());
     assembly->make_node();
     return assembly;
 }
@@ -131,6 +132,7 @@ Assembly::Assembly(asio::any_io_executor executor, config::AgentConfig config, s
       peers_(clock_, peer_tls(config_), authorization_of(config_)),
       scripts_(executor, clock_, config_),
       server_(executor, clock_, workers_, config_),
+      credentials_(clock_, workers_, server_, config_),
       fences_(executor, clock_, workers_, config_),
       storage_(config_.postgresql.data_dir, std::chrono::seconds(config_.storage_timeout_seconds)) {}
 
@@ -147,7 +149,7 @@ void Assembly::make_node() {
     node_ = std::make_unique<Node>(Outside{executor_, clock_, *store_, server_, peers_, scripts_, fences_, storage_},
                                    cluster::Keys{config_.prefix()}, std::move(identity), json::serialize(dynamic));
     rest_ = std::make_unique<rest::RestApi>(
-        rest::RestApi::Parts{*node_, server_, clock_, *store_, peers_, [this] { reload(); }}, config_);
+        rest::RestApi::Parts{*node_, server_, clock_, *store_, peers_, [this] { reload(); }, &credentials_}, config_);
 }
 
 Task<Result<>> Assembly::prepare() {
@@ -224,6 +226,12 @@ void Assembly::reload() {
             config_.postgresql.data_dir, read->postgresql.data_dir);
         return;
     }
+    if (read->credentials_file != config_.credentials_file) {
+        log::error(
+            "the configuration was not reloaded: pgkeel.credentials_file cannot change while the agent runs; "
+            "restart it");
+        return;
+    }
     if (read->restapi.listen != config_.restapi.listen) {
         log::error("the configuration was not reloaded: restapi.listen cannot change while the agent runs; restart it");
         return;
@@ -241,6 +249,7 @@ void Assembly::reload() {
     const auto change_server = [this, fresh] {
         if (server_.writes_files()) return false;
         config_ = *fresh;
+        credentials_.apply();  // they may be newer than what was read
         return true;
     };
     if (!listener_) change_server();  // nothing runs yet, and the REST API is to open with the new one

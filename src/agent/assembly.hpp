@@ -1,4 +1,5 @@
 #pragma once
+#include "agent/credentials_keeper.hpp"
 #include "agent/local_fences.hpp"
 #include "agent/local_storage.hpp"
 #include "agent/node.hpp"
@@ -52,6 +53,7 @@ class Assembly {
     cluster::HttpPeers peers_;
     ScriptRunner scripts_;
     postgres::LocalServer server_;
+    CredentialsKeeper credentials_;
     LocalFences fences_;
     LocalStorage storage_;
     std::unique_ptr<Node> node_;

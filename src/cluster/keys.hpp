@@ -24,6 +24,10 @@ struct Keys {
     /// Below it: what is known of WAL that was lost with a leader, by the timeline that ended (lost_wal.hpp). Patroni
     /// does not know it.
     std::string lost_wal() const { return prefix + "lost_wal/"; }
+    /// A change of the agents' own passwords that is under way (rotation.hpp); Patroni does not know it.
+    std::string rotation() const { return prefix + "rotation"; }
+    /// Who drives it, for as long as that process lives.
+    std::string rotation_driver() const { return prefix + "rotation_driver"; }
     /// Where Patroni before 2.1 kept the leader's position.
     std::string legacy_optime() const { return prefix + "optime/leader"; }
 };

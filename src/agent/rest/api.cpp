@@ -184,7 +184,8 @@ Task<std::optional<http::Response>> RestApi::act(http::Request request, std::str
     const bool known = what == "PATCH config" || what == "PUT config" || what == "POST reload" ||
                        what == "POST restart" || what == "DELETE restart" || what == "POST reinitialize" ||
                        what == "POST switchover" || what == "POST failover" || what == "DELETE switchover" ||
-                       what == "POST failsafe" || what == "POST mpp" || what == "POST citus" || what == "POST sigterm";
+                       what == "POST failsafe" || (what == "POST pgkeel" && request.path() == "/pgkeel/credentials") ||
+                       what == "POST mpp" || what == "POST citus" || what == "POST sigterm";
     if (!known) co_return std::nullopt;
 
     std::vector<std::string> hosts = api_hosts(parts_.node.known_members());
@@ -203,6 +204,7 @@ Task<std::optional<http::Response>> RestApi::act(http::Request request, std::str
     if (what == "POST failover") co_return co_await hand_over(std::move(request), false);
     if (what == "DELETE switchover") co_return co_await cancel_switchover();
     if (what == "POST failsafe") co_return accept_failsafe(request);
+    if (what == "POST pgkeel") co_return co_await handle_credentials(std::move(request));
     if (what == "POST sigterm") co_return text_answer(202, "shutdown scheduled");
     // Patroni's hook for sharded clusters: there is nothing to tell here.
     const auto body = read_body(request, false);

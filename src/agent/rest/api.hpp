@@ -1,4 +1,5 @@
 #pragma once
+#include "agent/credentials_keeper.hpp"
 #include "agent/node.hpp"
 #include "agent/rest/access.hpp"
 #include "agent/rest/facts.hpp"
@@ -23,7 +24,8 @@ class RestApi {
         Clock& clock;
         etcd::Store& store;
         cluster::Peers& peers;
-        std::function<void()> reload;  ///< read the file again
+        std::function<void()> reload;              ///< read the file again
+        CredentialsKeeper* credentials = nullptr;  ///< null: this agent's passwords cannot be changed
     };
     RestApi(Parts parts, const config::AgentConfig& config);
 
@@ -55,6 +57,8 @@ class RestApi {
     Task<http::Response> restart(http::Request request);
     http::Response cancel_restart();
     http::Response reinitialize(http::Request request);
+    Task<http::Response> handle_credentials(http::Request request);
+    Task<http::Response> change_credentials(boost::json::object body, std::string action, std::string rotation);
     http::Response accept_failsafe(const http::Request& request);
     Task<http::Response> hand_over(http::Request request, bool is_switchover);
     Task<http::Response> await_outcome(HandoverAsked asked, std::string leader_before, std::chrono::seconds patience);
@@ -72,6 +76,7 @@ class RestApi {
     Access access_;
     FreshServer fresh_;
     RequestCounts counts_;
+    bool credentials_busy_ = false;
     std::map<std::string, PeerStatus> peer_answers_;  ///< as of the last `show_decisions`
 };
 

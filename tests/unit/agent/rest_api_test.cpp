@@ -441,6 +441,18 @@ TEST_F(RestApi, tells_what_runs_and_what_would_run_after_a_restart) {
     EXPECT_TRUE(ask_json(node, "/pgkeel/versions").at("postgresql").at("installed").is_null());
 }
 
+TEST_F(RestApi, strangers_learn_nothing_of_passwords) {
+    config::AgentConfig config;
+    config.restapi.authentication = {"admin", "secret"};
+    FakeNode& node = start("pg-a", config);
+    EXPECT_EQ(ask(node, "POST", "/pgkeel/credentials", R"({"action":"look"})").status, 401);
+    EXPECT_EQ(ask(node, "GET", "/pgkeel/credentials").status, 404);
+    const http::Headers admin{{"Authorization", http::basic_authorization("admin", "secret")}};
+    // Where there is nobody who keeps passwords, as in this test, none can be changed.
+    EXPECT_EQ(ask(node, "POST", "/pgkeel/credentials", R"({"action":"look"})", "127.0.0.1", admin).status, 501);
+    EXPECT_EQ(ask(node, "POST", "/pgkeel", R"({"action":"look"})", "127.0.0.1", admin).status, 501);
+}
+
 TEST_F(RestApi, pages_that_have_nothing_to_show_say_so) {
     FakeNode& node = start_leader();
     EXPECT_EQ(ask(node, "GET", "/failsafe").status, 502);
