@@ -15,6 +15,7 @@ void add_cluster_commands(CLI::App& app, Context& context) {
     add_failover(app, context);
     add_restart(app, context);
     add_rolling_restart(app, context);
+    add_rotate_credentials(app, context);
     add_reload(app, context);
     add_reinit(app, context);
     add_pause(app, context);

@@ -19,6 +19,7 @@ void add_switchover(CLI::App& app, Context& context);
 void add_failover(CLI::App& app, Context& context);
 void add_restart(CLI::App& app, Context& context);
 void add_rolling_restart(CLI::App& app, Context& context);
+void add_rotate_credentials(CLI::App& app, Context& context);
 void add_reload(CLI::App& app, Context& context);
 void add_reinit(CLI::App& app, Context& context);
 void add_pause(CLI::App& app, Context& context);

@@ -267,9 +267,13 @@ Result<> write_files(const Plan& plan, const Layout& layout, const Programs& pro
         if (!done) return done;
     }
     if (auto done = write_file(layout.proxy_config(), proxy_file(plan, layout)); !done) return done;
+    if (auto done = write_file(layout.service_file(), service_file(plan, layout)); !done) return done;
+    return write_login_files(plan, layout);
+}
+
+Result<> write_login_files(const Plan& plan, const Layout& layout) {
     if (auto done = write_file(layout.proxy_users(), proxy_users(plan)); !done) return done;
     if (auto done = write_file(layout.client_config(), client_file(plan, layout)); !done) return done;
-    if (auto done = write_file(layout.service_file(), service_file(plan, layout)); !done) return done;
     return write_file(layout.password_file(), password_file(plan));
 }
 

@@ -32,4 +32,7 @@ std::string connection_uri(const Plan& plan, const Layout& layout);
 /// Directories, certificates and the files above.
 Result<> write_files(const Plan& plan, const Layout& layout, const Programs& programs);
 
+/// Of these, the ones that hold passwords of PostgreSQL's roles, without the agents' own.
+Result<> write_login_files(const Plan& plan, const Layout& layout);
+
 }  // namespace pgkeel::local

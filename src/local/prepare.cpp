@@ -1,6 +1,7 @@
 #include "local/prepare.hpp"
 
 #include "local/generated_files.hpp"
+#include "local/rotated_passwords.hpp"
 #include "log/log.hpp"
 
 #include <fmt/format.h>
@@ -100,7 +101,7 @@ Result<Prepared> prepare(const UpOptions& options) {
     if (is_new)
         if (auto room = check_disk(layout.directory, disk_bytes_for_new_nodes); !room)
             return std::unexpected(room.error());
-    const auto plan = make_or_load(options, layout, is_new);
+    auto plan = make_or_load(options, layout, is_new);
     if (!plan) return std::unexpected(plan.error());
     // While we are still root: then we can say whose process has a port.
     if (auto free = check_ports(*plan, layout); !free) return std::unexpected(free.error());
@@ -111,6 +112,7 @@ Result<Prepared> prepare(const UpOptions& options) {
     if (auto became = become(*user); !became) return std::unexpected(became.error());
     if (::chdir(layout.directory.c_str()) != 0)
         return system_failure(fmt::format("user {} cannot enter {}", user->name, layout.directory));
+    adopt_rotated(*plan, layout);
     if (auto saved = save_plan(layout, *plan); !saved) return std::unexpected(saved.error());
     if (auto written = write_files(*plan, layout, *programs); !written) return std::unexpected(written.error());
     return Prepared{*plan, layout, *programs, options.agent_program, options.proxy_program, is_new, std::move(*lock)};
