@@ -212,8 +212,8 @@ Task<std::optional<http::Response>> RestApi::act(http::Request request, std::str
 }
 
 Task<NodeFacts> RestApi::facts(Duration age_max) {
-    // The loop's own look will do, but is no vote.
-    if (parts_.node.age_of_server() <= age_max) {
+    // For who is content with so much the loop's own look will do; it is no vote.
+    if (age_max > votes_age_max && parts_.node.age_of_server() <= age_max) {
         NodeFacts seen = facts_of(parts_.node, parts_.node.last().server, parts_.clock.now());
         seen.position_known = false;
         co_return seen;

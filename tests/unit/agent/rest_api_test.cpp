@@ -86,6 +86,18 @@ class RestApi : public testing::Test {
     int ended = 0;
 };
 
+TEST_F(RestApi, the_loops_own_look_is_for_who_is_content_with_it_and_no_vote) {
+    FakeNode& node = start_leader();
+    const auto is_vote = [&](const char* target) {
+        // The loop has looked just now.
+        EXPECT_TRUE(loop.until([&] { return node.node.age_of_server() < 5ms; }, 5s));
+        return ask_json(node, target).at("pgkeel").at("position_known").as_bool();
+    };
+    EXPECT_TRUE(is_vote("/patroni"));
+    EXPECT_FALSE(is_vote("/patroni?max_age_ms=1000"));
+    EXPECT_TRUE(is_vote("/patroni?max_age_ms=soon"));
+}
+
 TEST_F(RestApi, a_lone_leader_answers_as_patroni_does) {
     FakeNode& node = start_leader();
     EXPECT_EQ(ask(node, "GET", "/").status, 200);
