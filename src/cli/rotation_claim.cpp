@@ -44,9 +44,11 @@ Holder parse(const std::string& name) {
     return holder;
 }
 
+/// Of a process that could be seen from here; containers of one machine have its boot_id, and other names.
 bool has_ended(const Holder& holder) {
     const auto self = local::identify(getpid());
-    return self && self->boot_id == holder.process.boot_id && !local::is_alive(holder.process);
+    return self && holder.host == host_name() && self->boot_id == holder.process.boot_id &&
+           !local::is_alive(holder.process);
 }
 
 }  // namespace
