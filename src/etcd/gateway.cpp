@@ -234,10 +234,12 @@ Task<Result<>> Gateway::ask(Call call, Accept accept, Deadline deadline) {
     for (;;) {
         std::vector<std::pair<std::string, Error>> round;
         bool lasting = true;
+        bool cut_short = true;
         for (std::size_t tried = 0; tried < endpoints_.size() && clock_.now() < deadline; ++tried) {
             const auto endpoint = endpoints_.current();
-            const Outcome outcome =
-                co_await try_member(endpoint, call, accept, std::min(deadline, clock_.now() + a_share));
+            const Instant end_of_share = clock_.now() + a_share;
+            const Outcome outcome = co_await try_member(endpoint, call, accept, std::min(deadline, end_of_share));
+            cut_short = end_of_share > deadline && clock_.now() >= deadline;
             if (outcome) co_return Result<>{};
             const Verdict& verdict = outcome.error();
             const Error& error = verdict.error;
@@ -250,8 +252,9 @@ Task<Result<>> Gateway::ask(Call call, Accept accept, Deadline deadline) {
             if (verdict.next == Verdict::Next::give_up)
                 co_return std::unexpected(nobody_could(call.what, {round.back()}));
         }
-        // A round that the deadline cut short says less than the one before it.
-        if (refusals.empty() || round.size() >= refusals.size()) refusals = std::move(round);
+        // "No answer before the deadline", of a member that had less than its share of the time, says less than what it
+        // answered in the round before.
+        if (refusals.empty() || !cut_short) refusals = std::move(round);
         const Instant next_round = clock_.now() + pause_between_rounds;
         if (lasting || next_round >= deadline) co_return std::unexpected(nobody_could(call.what, refusals));
         co_await clock_.sleep_until(next_round);

@@ -390,12 +390,28 @@ TEST(etcd_identity, a_wiped_etcd_is_not_believed) {
     Client client(etcd);
     for (int i = 0; i < 5; ++i) ASSERT_TRUE(client.put("a", "1"));
     etcd.wipe("first");  // the same id, but its revisions begin anew
-    const auto read = client.range(1s);
+    const auto read = client.range(2s);
     ASSERT_FALSE(read);
     EXPECT_EQ(read.error().code, Errc::unavailable);
     EXPECT_NE(read.error().text.find("revision"), std::string::npos) << read.error().text;
     ASSERT_TRUE(client.store->reload(GatewayOptions{.endpoints = etcd.endpoints()}));
     EXPECT_TRUE(client.range()) << "an operator's word counts";
+}
+
+Task<> freeze_after(EventLoop* loop, Duration time, EtcdServer* etcd) {
+    co_await loop->clock.sleep_until(loop->clock.now() + time);
+    etcd->freeze(0);
+}
+
+TEST(etcd_identity, a_refusal_is_told_though_the_last_try_ran_out_of_time) {
+    EtcdServer etcd;
+    Client client(etcd);
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(client.put("a", "1"));
+    etcd.wipe("first");
+    spawn(client.loop.context.get_executor(), "freezer", freeze_after(&client.loop, 1s, &etcd));
+    const auto read = client.range(2s);
+    ASSERT_FALSE(read);
+    EXPECT_NE(read.error().text.find("revision"), std::string::npos) << read.error().text;
 }
 
 TEST(etcd_identity, another_etcd_at_the_address_is_not_believed_and_then_left_alone) {
