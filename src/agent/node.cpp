@@ -420,6 +420,7 @@ void Node::fence(const std::string& why) {
 
 Task<> Node::kill_and_note() {
     co_await out_.server.kill_everything();
+    seen_.stopped_to_demote = true;
     fencing_ = false;
     operation_ended_ = true;
     wake_.set();

@@ -90,7 +90,18 @@ Decision decide_during_operation(const Snapshot& s) {
                 s.lease ? s.lease->demote_at() : Instant::max());
 }
 
+/// Reads go on: a server that was stopped because nobody may lead now takes no writes as a standby that follows nobody.
+std::optional<Decision> serve_reads_without_store(const Snapshot& s) {
+    if (!s.stopped_to_demote || s.settings.pause || s.lease) return std::nullopt;
+    if (s.server.postmaster != Postmaster::absent || s.server.data_directory != DataDirectory::present ||
+        s.now < s.retry_start_at)
+        return std::nullopt;
+    return Decision{StartServer{}, Reason::store_unreachable,
+                    "DCS is not accessible: starting as a standby that follows nobody, for reads"};
+}
+
 Decision decide_without_store(const Snapshot& s) {
+    if (auto start = serve_reads_without_store(s)) return std::move(*start);
     if (!may_be_primary(s.server) || s.settings.pause) return wait(Reason::store_unreachable, "DCS is not accessible");
     if (s.lease && s.now < s.lease->demote_at() && s.failsafe_active) {
         // Who has agreed is asked again all the time. When one of them does not agree any more the lease may last on,

@@ -155,6 +155,7 @@ void Stage::renew(const std::string& name, Actor& each) {
     say("{}: its lease has ended, and every process of PostgreSQL is killed", name);
     each.machine.end_abruptly();
     each.memory.operation.reset();
+    each.memory.stopped_to_demote = true;
     each.begun.reset();
 }
 

@@ -121,6 +121,21 @@ TEST(decide, without_etcd_the_leader_stays_until_it_must_go) {
     EXPECT_EQ(gist(primary().without_store().paused()), "wait, store_unreachable");
 }
 
+TEST(decide, without_etcd_a_server_that_was_stopped_to_demote_serves_reads) {
+    BuildSnapshot b = primary().down(ControlState::shut_down).without_store();
+    EXPECT_EQ(gist(b), "wait, store_unreachable") << "it was down before: whose it is, etcd has to tell";
+    b.s.stopped_to_demote = true;
+    const Decision decision = decide(b);
+    EXPECT_FALSE(std::get<StartServer>(decision.action).as_primary);
+    EXPECT_EQ(std::get<StartServer>(decision.action).follow, "");
+    EXPECT_EQ(gist(BuildSnapshot(b).paused()), "wait, store_unreachable");
+    BuildSnapshot failed = b;
+    failed.s.retry_start_at = failed.s.now + 1s;
+    EXPECT_EQ(gist(failed), "wait, store_unreachable");
+    b.s.server.postmaster = Postmaster::remains;
+    EXPECT_NE(gist(b), "start_server, store_unreachable") << "first its backends have to end";
+}
+
 TEST(decide, primary_whose_key_is_anothers_stops_at_once) {
     BuildSnapshot b = leader();
     b.s.view->leader->name = "pg-b";
