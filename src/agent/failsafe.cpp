@@ -41,6 +41,7 @@ void Failsafe::consider(const ha::Snapshot& seen, const std::string& conn_url, c
         key_.begin_tenure();
         members_.reset();
         maybe_members_.clear();
+        positions_.clear();
         extended_at_ = {};
     }
     call_ = {name_, conn_url, api_url, std::move(slots),
@@ -116,15 +117,15 @@ Task<> Failsafe::ask_everybody() {
                                        std::max(parts_.lease.held()->demote_at(), sent + 300ms));
     std::vector<Task<>> questions;
     const std::vector<std::pair<std::string, std::string>> list(others.begin(), others.end());
-    std::vector<std::unique_ptr<bool>> answers;
-    for (const auto& [name, api_url] : list) {
-        answers.push_back(std::make_unique<bool>(false));
-        questions.push_back(ask(name, api_url, deadline, *answers.back()));
-    }
+    std::vector<cluster::FailsafeAnswer> answers(list.size());
+    for (std::size_t i = 0; i < list.size(); ++i)
+        questions.push_back(ask(list[i].first, list[i].second, deadline, answers[i]));
     co_await all_of(std::move(questions));
     std::string refused;
-    for (std::size_t i = 0; i < list.size(); ++i)
-        if (!*answers[i]) refused += (refused.empty() ? "" : ", ") + list[i].first;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        if (!answers[i].accepted) refused += (refused.empty() ? "" : ", ") + list[i].first;
+        if (answers[i].position && epoch == epoch_) positions_[list[i].first] = answers[i].position;
+    }
     if (refused.empty() && epoch == epoch_) {
         if (!extends_lease())
             log::warning("continue to run as a leader because failsafe mode is enabled and all members are accessible");
@@ -136,10 +137,8 @@ Task<> Failsafe::ask_everybody() {
     if (std::exchange(refused_, refused) != refused || extended_at_ == sent) parts_.wake();
 }
 
-Task<> Failsafe::ask(std::string name, std::string api_url, Deadline deadline, bool& accepted) {
-    const cluster::FailsafeAnswer answer =
-        co_await parts_.peers.ask_failsafe(name, std::move(api_url), call_, deadline);
-    accepted = answer.accepted;
+Task<> Failsafe::ask(std::string name, std::string api_url, Deadline deadline, cluster::FailsafeAnswer& answer) {
+    answer = co_await parts_.peers.ask_failsafe(name, std::move(api_url), call_, deadline);
     if (!answer.accepted) log::debug("failsafe: {} does not agree: {}", name, answer.why);
 }
 

@@ -39,13 +39,15 @@ class Failsafe {
     /// The lease was last extended by the members.
     bool extends_lease() const;
     bool is_active(const ha::Snapshot& seen) const;
+    /// How far the members are, as they said when they last accepted; those of this tenure.
+    const std::map<std::string, Lsn>& positions() const { return positions_; }
 
   private:
     using ApiUrls = std::map<std::string, std::string>;
     ApiUrls members_to_ask(const ha::Snapshot& seen, const std::string& api_url);
     Task<> write_key(std::optional<ApiUrls> members, etcd::Revision mod_revision);
     Task<> ask_everybody();
-    Task<> ask(std::string name, std::string api_url, Deadline deadline, bool& accepted);
+    Task<> ask(std::string name, std::string api_url, Deadline deadline, cluster::FailsafeAnswer& answer);
 
     Parts parts_;
     std::string name_;
@@ -58,6 +60,7 @@ class Failsafe {
     /// After an outage etcd has forgotten members that are well: those that the key does not name may not lead.
     std::map<std::string, Instant> missing_since_;
     cluster::FailsafeCall call_;
+    std::map<std::string, Lsn> positions_;
     Duration ttl_{};
     bool writing_ = false;
     Instant retry_at_{};

@@ -227,6 +227,16 @@ Task<Result<>> LeaseKeeper::give_key_up(std::int64_t epoch, StatusKey status, In
     }
 }
 
+/// An outage of etcd can last hours in failsafe mode, with ten tries a second.
+void LeaseKeeper::complain(const Error& error) {
+    const Instant now = clock_.now();
+    if (error.text == complaint_ && now < next_complaint_) return;
+    complaint_ = error.text;
+    next_complaint_ = now + std::max<Duration>(held_->terms.ttl / 5, 1s);
+    log::warning("could not renew the leader lease, {:.1f} s are left: {}", seconds(held_->deadline() - now),
+                 error.line());
+}
+
 Task<> LeaseKeeper::renew() {
     const std::uint64_t generation = generation_;
     const StatusKey status = next_status();
@@ -234,8 +244,7 @@ Task<> LeaseKeeper::renew() {
     auto result = co_await store_.commit(cluster::renew_lease(keys_, name_, lease_, held_->epoch, status), try_until());
     if (generation != generation_ || !held_) co_return;
     if (!result) {
-        log::warning("could not renew the leader lease, {:.1f} s are left: {}",
-                     seconds(held_->deadline() - clock_.now()), result.error().line());
+        complain(result.error());
         next_renewal_ = clock_.now() + 100ms;
         heartbeat_ = status.heartbeat;  // it may have been written
     } else if (result->succeeded) {

@@ -66,6 +66,7 @@ class LeaseKeeper {
 
   private:
     Task<> renew();
+    void complain(const Error& error);
     Task<> resolve_conflict(etcd::TransactionResult result, std::uint64_t generation);
     Task<> keep_alive();
     Task<Result<>> give_key_up(std::int64_t epoch, StatusKey status, Instant end);
@@ -90,6 +91,8 @@ class LeaseKeeper {
     etcd::LeaseId lease_ = 0;
     std::chrono::seconds lease_ttl_{0};
     Instant next_renewal_{};
+    std::string complaint_;  ///< said last, and when it may be said again
+    Instant next_complaint_{};
     Instant next_keep_alive_{};
     Clock::Alarm deadline_alarm_;
     Event wake_;

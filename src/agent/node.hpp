@@ -188,6 +188,7 @@ class Node {
     Task<> release_when_received(Lsn shutdown_position, std::string candidate);
     Task<> follow(std::string source);
     const std::map<std::string, Lsn>& slots_for_failsafe();
+    void move_slots_without_store(std::map<std::string, Lsn> slots);
     Task<> advance_slots(std::map<std::string, Lsn> slots);
     /// A synchronous standby that is about to go away: others should take its place before.
     Task<> leave_sync_duty();
@@ -252,6 +253,7 @@ class Node {
     postgres::LostWal lost_wal_;  ///< as histories were last compared
     bool logical_slots_busy_ = false;
     std::map<std::string, Lsn> failsafe_slots_;  ///< what the members are told while etcd does not answer
+    bool failsafe_slots_busy_ = false;
     Instant retry_copy_at_{};
     Instant retry_proof_at_{};
     bool copies_known_ = false;

@@ -1,4 +1,4 @@
-// The standby's side of the failsafe mode (docs/decisions/0009-failsafe.md).
+// The standby's side of the failsafe mode, and the slots of both sides (docs/decisions/0009-failsafe.md).
 #include "agent/node.hpp"
 #include "async/spawn.hpp"
 #include "ha/slots.hpp"
@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace pgkeel::agent {
 
@@ -22,8 +23,7 @@ Node::RestartOutcome Node::accept_failsafe(const cluster::FailsafeCall& call) {
     const Instant now = out_.clock.now();
     if (!failsafe_is_active()) log::info("{} goes on without etcd, and I let it", call.name);
     seen_.heartbeat.accepted_failsafe(now, std::chrono::seconds(call.ttl_seconds));
-    if (!call.slots.empty() && !seen_.view && !seen_.operation)
-        spawn(out_.executor, "failsafe slots", advance_slots(call.slots));
+    move_slots_without_store(call.slots);
     return {200, "Accepted"};
 }
 
@@ -33,24 +33,37 @@ const std::map<std::string, Lsn>& Node::slots_for_failsafe() {
         failsafe_slots_ = status_to_publish().slots;
         return failsafe_slots_;
     }
+    std::map<std::string, Lsn> members;
+    for (const auto& [name, position] : failsafe_.positions()) members[ha::slot_name(name)] = position;
     for (auto& [name, position] : failsafe_slots_) {
+        if (const auto member = members.find(name); member != members.end())
+            position = std::max(position, member->second);
         if (name == ha::slot_name(identity_.name)) position = std::max(position, seen_.server.position());
         if (const Slot* slot = own_slot(name))
             position = std::max(position, slot->physical ? slot->restart_lsn : slot->confirmed_flush_lsn);
     }
+    // Those of members that stream from another standby do not move by themselves.
+    if (keeper_.held()) move_slots_without_store(std::move(members));
     return failsafe_slots_;
+}
+
+void Node::move_slots_without_store(std::map<std::string, Lsn> slots) {
+    if (slots.empty() || seen_.view || seen_.operation || std::exchange(failsafe_slots_busy_, true)) return;
+    spawn(out_.executor, "failsafe slots", advance_slots(std::move(slots)));
 }
 
 Task<> Node::advance_slots(std::map<std::string, Lsn> slots) {
     for (const Slot& slot : std::vector<Slot>(seen_.server.slots)) {
         const auto wanted = slots.find(slot.name);
-        if (wanted == slots.end() || slot.active) continue;
-        // A logical one reads the WAL up to there, so that has to be here.
+        // A logical one of a primary has a user of its own.
+        if (wanted == slots.end() || slot.active || (!slot.physical && !seen_.server.in_recovery)) continue;
+        // On a standby it reads the WAL up to there, so that has to be here.
         const Lsn to = slot.physical ? wanted->second : std::min(wanted->second, seen_.server.replayed);
         if ((slot.physical ? slot.restart_lsn : slot.confirmed_flush_lsn) >= to) continue;
         if (const auto moved = co_await out_.server.advance_slot(slot.name, slot.database, to); !moved)
             log::debug("{}", moved.error().line());
     }
+    failsafe_slots_busy_ = false;
 }
 
 }  // namespace pgkeel::agent

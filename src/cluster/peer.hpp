@@ -21,7 +21,8 @@ std::optional<FailsafeCall> read_failsafe_call(std::string_view text);
 
 struct FailsafeAnswer {
     bool accepted = false;
-    std::string why;  ///< not
+    std::string why;    ///< not
+    Lsn position = {};  ///< how far the WAL is that it has; zero: it does not say
 };
 
 /// The other nodes' REST APIs as an election needs them. The real one is HttpPeers; the simulation has another.

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace pgkeel::cluster {
 
 Task<PeerStatus> HttpPeers::probe(Member member, Deadline deadline) {
@@ -42,7 +44,12 @@ Task<FailsafeAnswer> HttpPeers::ask_failsafe(std::string name, std::string api_u
     const auto response = co_await client_.request(*std::move(url), std::move(request), deadline);
     if (!response) co_return FailsafeAnswer{false, response.error().line()};
     // Patroni's members answer alike.
-    if (response->status == 200) co_return FailsafeAnswer{true, {}};
+    if (response->status == 200) {
+        FailsafeAnswer answer{.accepted = true, .why = {}};
+        const std::string position = response->header("lsn");
+        std::from_chars(position.data(), position.data() + position.size(), answer.position.bytes);
+        co_return answer;
+    }
     log::debug("{} does not accept: {}", name, response->body);
     co_return FailsafeAnswer{false, fmt::format("{} {}", response->status, response->body.substr(0, 100))};
 }

@@ -2,6 +2,7 @@
 #include "agent/node.hpp"
 #include "agent/rest/api.hpp"
 #include "base/version.hpp"
+#include "ha/slots.hpp"
 #include "support/event_loop.hpp"
 #include "support/memory_store.hpp"
 
@@ -81,6 +82,13 @@ class FakeServer final : public postgres::Server {
         if (as_primary) state.written = position;
         if (!as_primary) state.received = state.replayed = state.latest_end = position;
         if (source != nullptr) state.replication_state = "streaming";
+        for (const auto& [other, server] : all_.by_name) {
+            const auto own = slot(ha::slot_name(other));
+            if (own == slots.end()) continue;
+            own->active = server->streaming_from() == this;
+            if (own->active) own->restart_lsn = server->position;
+        }
+        state.slots = slots;
         for (const auto& [other, server] : all_.by_name)
             if (as_primary && server->streaming_from() == this)
                 state.replication.push_back({1, "replicator", other, "127.0.0.1", "streaming", "async", 0, position,
@@ -164,9 +172,23 @@ class FakeServer final : public postgres::Server {
     }
     Task<Result<>> recover_single_user() override { co_return Result<>{}; }
     Task<Result<>> apply_configuration(std::string, bool) override { co_return Result<>{}; }
-    Task<Result<>> create_slot(std::string) override { co_return Result<>{}; }
-    Task<Result<>> drop_slot(std::string) override { co_return Result<>{}; }
-    Task<Result<>> advance_slot(std::string, std::string, Lsn) override { co_return Result<>{}; }
+    std::vector<Slot> slots{};  ///< physical ones
+    std::vector<Slot>::iterator slot(const std::string& name) { return std::ranges::find(slots, name, &Slot::name); }
+    Task<Result<>> create_slot(std::string name) override {
+        Slot made;
+        made.name = std::move(name);
+        made.restart_lsn = position;
+        slots.push_back(made);
+        co_return Result<>{};
+    }
+    Task<Result<>> drop_slot(std::string name) override {
+        std::erase_if(slots, [&](const Slot& slot) { return slot.name == name; });
+        co_return Result<>{};
+    }
+    Task<Result<>> advance_slot(std::string name, std::string, Lsn to) override {
+        if (const auto own = slot(name); own != slots.end()) own->restart_lsn = to;
+        co_return Result<>{};
+    }
     Task<Result<>> create_logical_slot(std::string, std::string, std::string) override { co_return Result<>{}; }
     Task<Result<std::vector<postgres::PrimarysSlot>>> slots_of(Member, std::vector<std::string>, bool) override {
         co_return std::vector<postgres::PrimarysSlot>{};
@@ -196,7 +218,8 @@ class FakeServer final : public postgres::Server {
     const FakeServer* streaming_from() const {
         const auto found = all_.by_name.find(follows);
         if (!running || as_primary || found == all_.by_name.end()) return nullptr;
-        return found->second->running && found->second->as_primary ? found->second : nullptr;
+        const FakeServer* source = found->second;
+        return source->running && (source->as_primary || source->streaming_from()) ? source : nullptr;
     }
 
     FakeServers& all_;
@@ -232,7 +255,7 @@ class FakePeers final : public cluster::Peers {
         const auto found = servers_.nodes.find(name);
         if (found == servers_.nodes.end()) co_return cluster::FailsafeAnswer{};
         const auto answer = found->second->accept_failsafe(call);
-        co_return cluster::FailsafeAnswer{answer.status == 200, answer.text};
+        co_return cluster::FailsafeAnswer{answer.status == 200, answer.text, found->second->last().server.position()};
     }
 
   private:

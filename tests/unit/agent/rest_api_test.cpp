@@ -442,6 +442,30 @@ TEST_F(RestApi, a_leader_without_etcd_goes_on_while_its_member_agrees) {
     a.store.connect(true);
 }
 
+TEST_F(RestApi, slots_move_on_while_etcd_is_away) {
+    FakeNode& a = start_leader();
+    FakeNode& b = start_standby();
+    config::AgentConfig config;
+    config.tags.replicatefrom = "pg-b";
+    FakeNode& c = start("pg-c", config);
+    ask(a, "PATCH", "/config", R"({"failsafe_mode": true})");
+    const auto have_slots = [&] {
+        return value("failsafe").find("pg-c") != std::string::npos && c.server.follows == "pg-b" &&
+               value("status").find("pg_c") != std::string::npos && a.server.slots.size() == 2 &&
+               c.server.slot("pg_b") != c.server.slots.end() && c.server.slot("pg_a") != c.server.slots.end();
+    };
+    ASSERT_TRUE(loop.until(have_slots, 8s));
+    for (FakeNode* node : {&a, &b, &c}) node->store.connect(false);
+    ASSERT_TRUE(loop.until(
+        [&] { return ask(a, "GET", "/patroni").body.find("failsafe_mode_is_active") != std::string::npos; }, 8s));
+    a.server.write(1000);
+    const Lsn to = a.server.position;
+    const auto position = [&](FakeNode& node, const char* slot) { return node.server.slot(slot)->restart_lsn; };
+    EXPECT_TRUE(loop.until([&] { return position(a, "pg_c") == to; }, 5s)) << "its member streams from another standby";
+    EXPECT_TRUE(loop.until([&] { return position(c, "pg_b") == to && position(c, "pg_a") == to; }, 5s));
+    EXPECT_TRUE(a.node.holds_lease());
+}
+
 TEST_F(RestApi, tells_what_runs_and_what_would_run_after_a_restart) {
     FakeNode& node = start_leader();
     node.server.installed = 150021;
