@@ -50,7 +50,7 @@ Task<> Node::read_view() {
 
 void Node::use_keys(const std::vector<etcd::KeyValue>& values, etcd::Revision revision) {
     std::vector<std::string> problems;
-    seen_.view = cluster::parse_view(keys_, values, revision, &problems);
+    seen_.view = cluster::parse_view(keys_, values, revision, &problems, seen_.view ? &*seen_.view : nullptr);
     for (const std::string& problem : problems) log::warning("ignoring what etcd holds: {}", problem);
     seen_.heartbeat.saw(seen_.view->status, out_.clock.now());
     // What the others said under another leader, or before this one stepped down, is void: they have gone on since, and

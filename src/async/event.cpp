@@ -1,25 +1,22 @@
 #include "async/event.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/this_coro.hpp>
 
 namespace pgkeel {
 
-/// A timer that never ends by itself is Asio's way to suspend a coroutine until somebody cancels the timer.
+/// Suspends a coroutine until somebody sends into its channel. It ends with its event loop, as a timer would, and needs
+/// no reactor: a loop of coroutines alone makes no system call.
 struct Event::Waiter {
     explicit Waiter(const asio::any_io_executor& executor, std::list<Waiter*>& all)
-        : timer(executor, asio::steady_timer::time_point::max()), list(all), place(all.insert(all.end(), this)) {}
+        : channel(executor, 1), list(all), place(all.insert(all.end(), this)) {}
     ~Waiter() { list.erase(place); }
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
-    void wake() {
-        woken = true;
-        timer.cancel();
-    }
+    void wake() { channel.try_send(boost::system::error_code()); }
 
-    asio::steady_timer timer;
-    bool woken = false;
+    asio::experimental::channel<void(boost::system::error_code)> channel;
     std::list<Waiter*>& list;
     std::list<Waiter*>::iterator place;
 };
@@ -30,7 +27,7 @@ void Event::set() {
 }
 
 Task<> Event::park(Waiter& waiter) {
-    if (!waiter.woken) co_await waiter.timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await waiter.channel.async_receive(asio::as_tuple(asio::use_awaitable));
 }
 
 Task<bool> Event::wait(Clock& clock, Instant until) {

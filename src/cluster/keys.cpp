@@ -63,7 +63,10 @@ void read_legacy_member(Member& member, std::string_view value) {
     member.api_url = url.substr(0, url.find('&'));
 }
 
-bool read_member(Member& member, const std::string& value) {
+bool read_member(Member& member, const etcd::KeyValue& key) {
+    const std::string& value = key.value;
+    member.raw = value;
+    member.lease = key.lease;
     if (value.starts_with("postgres")) {
         read_legacy_member(member, value);
         read_conn_url(member);
@@ -217,77 +220,89 @@ void put_json(json::object& out, std::string_view name, const std::string& text)
 Member parse_member(const std::string& name, const etcd::KeyValue& value) {
     Member member;
     member.name = name;
-    member.raw = value.value;
-    member.lease = value.lease;
-    read_member(member, value.value);
+    read_member(member, value);
     return member;
 }
 
 ClusterView parse_view(const Keys& keys, const std::vector<etcd::KeyValue>& values, etcd::Revision revision,
-                       std::vector<std::string>* problems) {
+                       std::vector<std::string>* problems, const ClusterView* before) {
     ClusterView view;
     view.revision = revision;
     std::optional<Lsn> legacy_optime;
     const auto complain = [&](const std::string& key, std::string_view why) {
         if (problems != nullptr) problems->push_back(fmt::format("key {} is ignored: {}", key, why));
     };
-    const std::string members = keys.members();
+    const Keys names{};
+    const std::string members = names.members();
     for (const etcd::KeyValue& value : values) {
         const std::string& key = value.key;
-        if (key == keys.initialize()) {
+        if (!key.starts_with(keys.prefix)) continue;
+        const std::string_view name = std::string_view(key).substr(keys.prefix.size());
+        if (name == names.initialize()) {
             view.initialize = value.value;
-        } else if (key == keys.config()) {
+        } else if (name == names.config()) {
             view.config_mod_revision = value.mod_revision;
-            if (read_object(value.value))
+            if ((before != nullptr && before->config == value.value) || read_object(value.value))
                 view.config = value.value;
             else
                 complain(key, "it is not a JSON object");
-        } else if (key == keys.leader()) {
+        } else if (name == names.leader()) {
             view.leader = LeaderKey{value.value, value.lease, value.create_revision, value.mod_revision};
             if (value.value.empty() && problems != nullptr)
                 problems->push_back(fmt::format("key {} names nobody", key));
-        } else if (key == keys.status()) {
+        } else if (name == names.status()) {
             view.status.mod_revision = value.mod_revision;
             if (!read_status(view.status, value.value)) complain(key, "it is not a JSON object");
-        } else if (key == keys.legacy_optime()) {
+        } else if (name == names.legacy_optime()) {
             const json::value text(value.value);
             if (const auto number = number_of(&text))
                 legacy_optime = Lsn{*number};
             else
                 complain(key, "it is not a number");
-        } else if (key == keys.failover()) {
+        } else if (name == names.failover()) {
             std::string problem;
             // A request that was dealt with is cleared by writing {}.
             const FailoverRequest request = read_failover(value, &problem);
             if (!request.leader.empty() || !request.candidate.empty()) view.failover = request;
             if (!problem.empty()) complain(key, problem);
-        } else if (key == keys.failsafe()) {
+        } else if (name == names.failsafe()) {
             view.failsafe_mod_revision = value.mod_revision;
             if (const auto in = read_object(value.value)) {
                 view.failsafe.emplace();
-                for (const auto& [name, url] : *in)
-                    if (url.is_string()) (*view.failsafe)[std::string(name)] = text_of(*in, name);
+                for (const auto& [member, url] : *in)
+                    if (url.is_string()) (*view.failsafe)[std::string(member)] = text_of(*in, member);
             } else {
                 complain(key, "it is not a JSON object");
             }
-        } else if (key == keys.sync()) {
+        } else if (name == names.sync()) {
             view.sync_mod_revision = value.mod_revision;
             view.sync = read_sync(value);
             if (!view.sync)
                 complain(key, "it is not a JSON object; nobody can be elected until the leader writes it again");
-        } else if (key == keys.history()) {
+        } else if (name == names.history()) {
             view.history_mod_revision = value.mod_revision;
+            if (before != nullptr && before->has_history && before->history_mod_revision == value.mod_revision) {
+                view.history = before->history;
+                view.has_history = true;
+                continue;
+            }
             view.has_history = read_history(view.history, value.value);
             if (!view.has_history) {
                 view.history.clear();
                 complain(key, "it is not a list of timelines");
             }
-        } else if (key.starts_with(members) && key.size() > members.size() &&
-                   key.find('/', members.size()) == key.npos) {
-            const std::string name = key.substr(members.size());
-            view.members.push_back(parse_member(name, value));
-            Member probe;
-            if (!read_member(probe, value.value)) complain(key, "it is not a JSON object");
+        } else if (name.starts_with(members) && name.size() > members.size() &&
+                   name.find('/', members.size()) == name.npos) {
+            const std::string_view whose = name.substr(members.size());
+            const Member* known = before != nullptr ? before->member(std::string(whose)) : nullptr;
+            const bool was_read = known != nullptr && !known->conn_url.empty();
+            if (was_read && known->lease == value.lease && known->raw == value.value) {
+                view.members.push_back(*known);
+                continue;
+            }
+            Member& member = view.members.emplace_back();
+            member.name = whose;
+            if (!read_member(member, value)) complain(key, "it is not a JSON object");
         }
     }
     if (view.status.mod_revision == 0 && legacy_optime) view.status.optime = *legacy_optime;

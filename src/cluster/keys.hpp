@@ -36,8 +36,9 @@ struct Keys {
 ///
 /// The revisions stay those of the key that is there, so that a compare-and-swap can replace the bad value. Only `sync`
 /// is different: while it cannot be read nobody may win an election, and a view without it makes every take_lease lose.
+/// \param before  an earlier view of the same keys: what has not changed since is not read again
 ClusterView parse_view(const Keys& keys, const std::vector<etcd::KeyValue>& values, etcd::Revision revision,
-                       std::vector<std::string>* problems = nullptr);
+                       std::vector<std::string>* problems = nullptr, const ClusterView* before = nullptr);
 
 /// A member whose value cannot be read has only its name, `raw` and lease.
 Member parse_member(const std::string& name, const etcd::KeyValue& value);

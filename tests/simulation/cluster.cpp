@@ -75,7 +75,7 @@ struct Cluster::Host {
     std::unique_ptr<HostClock> clock;
     std::unique_ptr<Guardians> guardians;
     struct Agent {
-        asio::io_context loop{1};
+        asio::io_context loop{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};
         SimStore store;
         SimServer server;
         SimPeers peers;
@@ -97,9 +97,9 @@ struct Cluster::Host {
     bool may_lose_agent() const { return agent != nullptr && !guardians->missing_for(Duration::zero()); }
 };
 
-Cluster::Cluster(Options options) : options_(options), world_(options.seed), etcd_(world_) {
+Cluster::Cluster(std::uint64_t seed, bool journal) : seed_(seed), journal_(journal), world_(seed), etcd_(world_) {
     const std::size_t nodes = 2 + world_.random.below(3);
-    ttl_ = world_.random.chance(0.6) ? 5 : world_.random.chance(0.5) ? 3 : 30;
+    ttl_ = world_.random.chance(0.6) ? 5 : world_.random.chance(lives_long() ? 0.5 : 0.9) ? 3 : 30;
     if (world_.random.chance(0.6)) mode_ = world_.random.chance(0.6) ? "quorum" : "on";
     strict_ = world_.random.chance(0.4);
     node_count_ = world_.random.chance(0.3) ? 2 : 1;
@@ -390,8 +390,10 @@ bool Cluster::poll_agents() {
 
 bool Cluster::poll_and_check() {
     if (!poll_agents()) return false;
-    check_heartbeats();
-    check_election();
+    if (std::exchange(checked_at_, etcd_.revision()) != etcd_.revision()) {
+        check_heartbeats();
+        check_election();
+    }
     check_overlap();
     std::string writable;
     int count = 0;
@@ -682,6 +684,15 @@ std::string Cluster::check_liveness() const {
     return {};
 }
 
+void Cluster::run_until_alive(Duration time) {
+    const Instant end = world_.now() + time;
+    constexpr Duration step = 500ms;
+    for (int good = 0; good < 4 && violation_.empty() && world_.now() < end;) {
+        world_.run_until(std::min(end, world_.now() + step));
+        good = check_liveness().empty() && !lives_long() ? good + 1 : 0;
+    }
+}
+
 std::string Cluster::run() {
     noted("{} nodes, ttl {} s, synchronous_mode {}{} {}, failsafe_mode {}", hosts_.size(), ttl_, mode_,
           strict_ ? " strict" : "", node_count_, failsafe_);
@@ -689,19 +700,19 @@ std::string Cluster::run() {
     for (auto& host : hosts_)
         world_.surely_at(world_.now() + world_.random.between(0ms, apart), [this, &h = *host] { start_agent(h); });
     tick();
-    const Instant begin = world_.now();
-    const Duration settle = 10s;
-    world_.run_until(begin + settle);
-    if (violation_.empty() && options_.faults) {
+    run_until_alive(10s);
+    if (violation_.empty()) {
+        const std::chrono::seconds ttl(ttl_);
+        const Duration time = lives_long() ? std::max<Duration>(60s, 6 * ttl) : std::max<Duration>(20s, 2 * ttl);
         faulty_ = true;
-        plan_demotion_and_promotion();
+        plan_demotion_and_promotion(time);
         schedule_fault();
-        world_.run_until(begin + settle + std::max<Duration>(options_.fault_time, std::chrono::seconds(6 * ttl_)));
+        world_.run_until(world_.now() + time);
     }
     if (violation_.empty()) {
         stand_alone_again();
         heal();
-        world_.run_until(world_.now() + options_.heal_time + std::chrono::seconds(3 * ttl_));
+        run_until_alive(60s + std::chrono::seconds(3 * ttl_));
     }
     if (violation_.empty())
         if (const std::string liveness = check_liveness(); !liveness.empty()) violate(liveness);

@@ -1,15 +1,22 @@
-// pgkeel-simulation [--seeds FIRST COUNT] [--seed N --journal]: runs seeded clusters and reports the first violation.
+// pgkeel-simulation [--seeds FIRST COUNT] [--threads N] | --seed N [--journal]: runs seeded clusters and reports the
+// first violation with its journal.
 #include "simulation/cluster.hpp"
 
 #include "log/log.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace {
+
+using pgkeel::simulation::Cluster;
 
 std::uint64_t number(const char* text) {
     std::uint64_t value = 0;
@@ -17,11 +24,47 @@ std::uint64_t number(const char* text) {
     return value;
 }
 
+struct Totals {
+    std::uint64_t clusters = 0;
+    std::uint64_t faults = 0;
+    std::uint64_t promotions = 0;
+};
+
+/// Takes seeds from `next` until there are no more, or one below has failed.
+Totals run_seeds(std::atomic<std::uint64_t>& next, std::uint64_t end, std::atomic<std::uint64_t>& failed) {
+    Totals totals;
+    for (std::uint64_t seed = next++; seed < end && seed < failed; seed = next++) {
+        Cluster cluster(seed);
+        const bool good = cluster.run().empty();
+        ++totals.clusters;
+        totals.faults += cluster.faults();
+        totals.promotions += cluster.failovers();
+        if (good) continue;
+        for (std::uint64_t lowest = failed; seed < lowest && !failed.compare_exchange_weak(lowest, seed);) {
+        }
+    }
+    return totals;
+}
+
+/// Runs one seed with its journal, which says what happened; 1: it has a violation.
+int show(std::uint64_t seed) {
+    Cluster cluster(seed, true);
+    const std::string violation = cluster.run();
+    for (const std::string& line : cluster.world().journal()) std::printf("%s\n", line.c_str());
+    std::printf("%s", cluster.describe().c_str());
+    if (violation.empty()) return 0;
+    std::printf("seed %llu: %s\nreplay: pgkeel-simulation --seed %llu --journal\n",
+                static_cast<unsigned long long>(seed), violation.c_str(), static_cast<unsigned long long>(seed));
+    return 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     std::uint64_t first = 1;
     std::uint64_t count = 200;
+    std::uint64_t threads = std::max(1U, std::thread::hardware_concurrency());
+    bool one = false;
     bool journal = false;
     for (int i = 1; i < argc; ++i) {
         const std::string argument = argv[i];
@@ -30,38 +73,47 @@ int main(int argc, char** argv) {
             count = number(argv[++i]);
         } else if (argument == "--seed" && i + 1 < argc) {
             first = number(argv[++i]);
-            count = 1;
+            one = true;
+        } else if (argument == "--threads" && i + 1 < argc) {
+            threads = std::clamp<std::uint64_t>(number(argv[++i]), 1, 256);
         } else if (argument == "--journal") {
             journal = true;
         } else {
-            std::fprintf(stderr, "usage: %s [--seeds FIRST COUNT | --seed N] [--journal]\n", argv[0]);
+            std::fprintf(stderr, "usage: %s [--seeds FIRST COUNT] [--threads N] | --seed N [--journal]\n", argv[0]);
             return 2;
         }
     }
     pgkeel::log::Options quiet;
-    quiet.level = journal ? pgkeel::log::Level::info : pgkeel::log::Level::critical;
+    quiet.level = one && journal ? pgkeel::log::Level::info : pgkeel::log::Level::critical;
+    quiet.to_standard_error = one && journal;
     quiet.format = "%(message)s";
     pgkeel::log::configure(quiet);
+    if (one) return show(first);
 
     const auto begin = std::chrono::steady_clock::now();
-    std::uint64_t failovers = 0;
-    std::uint64_t faults = 0;
-    for (std::uint64_t seed = first; seed < first + count; ++seed) {
-        pgkeel::simulation::Cluster cluster({.seed = seed});
-        const std::string violation = cluster.run();
-        failovers += cluster.failovers();
-        faults += cluster.faults();
-        if (violation.empty() && !journal) continue;
-        for (const std::string& line : cluster.world().journal()) std::printf("%s\n", line.c_str());
-        std::printf("%s", cluster.describe().c_str());
-        if (violation.empty()) continue;
-        std::printf("seed %llu: %s\nreplay: pgkeel-simulation --seed %llu --journal\n",
-                    static_cast<unsigned long long>(seed), violation.c_str(), static_cast<unsigned long long>(seed));
+    const std::uint64_t end = first + count;
+    std::atomic<std::uint64_t> next{first};
+    std::atomic<std::uint64_t> failed{end};
+    std::vector<Totals> parts(threads);
+    {
+        std::vector<std::jthread> running;
+        for (Totals& part : parts) running.emplace_back([&] { part = run_seeds(next, end, failed); });
+    }
+    if (failed < end && show(failed) != 0) return 1;
+    if (failed < end) {
+        std::printf("seed %llu had a violation once and has none now: something depends on more than the seed\n",
+                    static_cast<unsigned long long>(failed.load()));
         return 1;
+    }
+    Totals all;
+    for (const Totals& part : parts) {
+        all.clusters += part.clusters;
+        all.faults += part.faults;
+        all.promotions += part.promotions;
     }
     const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::printf("simulation: %llu clusters, %llu faults, %llu promotions, no violation, %.1f s\n",
-                static_cast<unsigned long long>(count), static_cast<unsigned long long>(faults),
-                static_cast<unsigned long long>(failovers), took);
+                static_cast<unsigned long long>(all.clusters), static_cast<unsigned long long>(all.faults),
+                static_cast<unsigned long long>(all.promotions), took);
     return 0;
 }

@@ -18,11 +18,11 @@ void Cluster::patch_config(const std::string& standby_cluster) {
     etcd_.commit({{}, {etcd::Operation::put(keys().config(), config_text(standby_cluster))}, {}}, &gone);
 }
 
-void Cluster::plan_demotion_and_promotion() {
+void Cluster::plan_demotion_and_promotion(Duration fault_time) {
     if (!follows_another_cluster()) return;
     const Instant begin = world_.now();
-    world_.surely_at(begin + 20s, [this] { follow_another_cluster(); });
-    world_.surely_at(begin + 45s, [this] { stand_alone_again(); });
+    world_.surely_at(begin + fault_time / 3, [this] { follow_another_cluster(); });
+    world_.surely_at(begin + fault_time * 3 / 4, [this] { stand_alone_again(); });
 }
 
 /// It was promoted from a copy of this cluster, a moment ago: what is written here since is not in its history.

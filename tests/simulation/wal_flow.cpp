@@ -2,6 +2,7 @@
 #include "simulation/cluster.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pgkeel::simulation {
 
@@ -26,6 +27,7 @@ bool has_wal(const Machine& machine, Timeline timeline, Lsn lsn) {
 }  // namespace
 
 const std::optional<SyncKey>& Cluster::sync_key() const {
+    if (std::exchange(sync_seen_at_, etcd_.revision()) == etcd_.revision()) return sync_seen_;
     const etcd::KeyValue* value = etcd_.find(keys().sync());
     if (!value)
         sync_seen_.reset();
@@ -91,8 +93,9 @@ void Cluster::flow_from(Machine& primary) {
 
 /// Whoever may be elected has everything that a wal sender may release from now on.
 void Cluster::check_overlap() {
+    if (mode_ == "off") return;
     const auto& sync = sync_key();
-    if (!sync || sync->leader.empty() || mode_ == "off") return;
+    if (!sync || sync->leader.empty()) return;
     const std::set<std::string> voters(sync->members.begin(), sync->members.end());
     const auto check = [&](const Machine& machine, const SyncRule& rule, const std::string& who) {
         if (have_a_node_in_common(rule.names, rule.count, voters, sync->quorum)) return;

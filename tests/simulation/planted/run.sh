@@ -74,7 +74,7 @@ try() {
     link=$(command_for "$target")
     link=${link//" -o $target"/"$objects -o $directory/simulation"}
     if ! problem=$(eval "$link" 2>&1); then echo "$name: it does not link: $problem"; return 1; fi
-    output=$(timeout "$seconds_max" "$directory/simulation" --seeds 1 "$seeds_max" 2> /dev/null)
+    output=$(timeout "$seconds_max" "$directory/simulation" --threads 1 --seeds 1 "$seeds_max" 2> /dev/null)
     status=$?
     if [ $status = 1 ] && [[ $output =~ seed\ ([0-9]+):\ ([^$'\n']*) ]]; then
         printf '%-46s %5d  %s\n' "$name" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"

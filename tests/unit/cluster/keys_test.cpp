@@ -15,6 +15,35 @@ ClusterView view_of(std::vector<etcd::KeyValue> values, std::vector<std::string>
     return parse_view(keys, values, 100, problems);
 }
 
+TEST(cluster_view, an_earlier_one_changes_nothing_in_what_is_read) {
+    const std::string old = R"({"conn_url":"postgres://10.0.0.2:5432/postgres","state":"running","role":"replica"})";
+    const std::string now = R"({"conn_url":"postgres://10.0.0.2:5432/postgres","state":"stopped","role":"replica"})";
+    const std::vector<etcd::KeyValue> before = {kv(keys.member("pg-a"), "rubbish", 5), kv(keys.member("pg-b"), old, 6),
+                                                kv(keys.member("pg-c"), old, 7), kv(keys.config(), "{\"ttl\":30}", 8),
+                                                kv(keys.history(), R"([[1,100,"why"]])", 9)};
+    std::vector<etcd::KeyValue> after = before;
+    after[1].value = now;
+    after[2].lease = 5;
+    after[3].value = "rubbish";
+    after[4] = kv(keys.history(), R"([[1,100,"why"],[2,200,"why"]])", 10);
+    const ClusterView earlier = view_of(before);
+    for (const auto& values : {before, after}) {
+        std::vector<std::string> problems;
+        std::vector<std::string> expected_problems;
+        const ClusterView view = parse_view(keys, values, 100, &problems, &earlier);
+        const ClusterView expected = view_of(values, &expected_problems);
+        EXPECT_EQ(problems, expected_problems);
+        EXPECT_EQ(view.config, expected.config);
+        EXPECT_EQ(view.history.size(), expected.history.size());
+        ASSERT_EQ(view.members.size(), 3U);
+        for (std::size_t i = 0; i < 3; ++i) {
+            EXPECT_EQ(view.members[i].state, expected.members[i].state);
+            EXPECT_EQ(view.members[i].lease, expected.members[i].lease);
+            EXPECT_EQ(view.members[i].port, expected.members[i].port);
+        }
+    }
+}
+
 TEST(cluster_view, reads_a_whole_cluster_as_patroni_writes_it) {
     std::vector<std::string> problems;
     const ClusterView view = view_of(
