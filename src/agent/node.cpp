@@ -111,7 +111,7 @@ Task<> Node::cycle() {
     look_again_ = Instant::max();
     keeper_.come_along();
     do {
-        operation_ended_ = false;
+        after_operation_ = std::exchange(operation_ended_, false);
         co_await look();
         only_a_tick_ = false;
     } while (operation_ended_);  // what was seen may be older than what the operation did
@@ -138,7 +138,7 @@ Task<> Node::cycle() {
         if (!seen_.lease || seen_.server.is_primary()) seen_.start_as_primary_failed = false;
         const ha::Decision decision = ha::decide(seen_);
         note(decision);
-        look_again_ = decision.look_again;
+        look_again_ = std::min(decision.look_again, read_again_);
         if (!co_await apply(decision)) break;
         if (operation_ended_) {
             wake_.set();

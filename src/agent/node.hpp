@@ -234,6 +234,7 @@ class Node {
     bool demoted_ = false;             ///< crashed as a leader and could not be started
     std::string operation_state_;      ///< the member state while an operation runs
     bool operation_ended_ = false;     ///< since the last look
+    bool after_operation_ = false;     ///< that is why there is a look now
     std::vector<Member> known_members_;
     std::string known_leader_;  ///< as etcd had it last
     std::optional<SyncKey> known_sync_;
@@ -268,6 +269,8 @@ class Node {
     bool watch_is_whole_ = false;      ///< the keys were read while it told: nothing is missing in `watched_`
     Instant watch_heard_at_{};
     Instant keys_read_at_{};
+    Instant keys_missed_at_{};             ///< when a read ended without an answer
+    Instant read_again_ = Instant::max();  ///< after a look that did without
     bool only_a_tick_ = false;  ///< the loop has come round because of the time, not of any news
     Instant last_cycle_{};
     Instant server_asked_at_{};  ///< for seen_.server

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 namespace {
 /// However well the watch goes, the keys are read so often.
 constexpr Duration reads_apart_max = 10s;
+/// What follows an operation does not wait for an etcd that was silent a moment ago.
+constexpr Duration a_moment = 1s;
 }  // namespace
 
 /// A tick without news needs no read: the watch has told of everything since the last one, and of the leader's sign of
@@ -25,6 +27,11 @@ bool Node::watch_will_do() const {
 }
 
 Task<> Node::read_view() {
+    read_again_ = Instant::max();
+    if (after_operation_ && !seen_.view && out_.clock.now() - keys_missed_at_ < a_moment) {
+        read_again_ = keys_missed_at_ + a_moment;
+        co_return;
+    }
     if (watch_will_do()) {
         seen_.looked_at = keys_read_at_;
         use_keys(watched_.values(), watched_.revision());
@@ -38,6 +45,7 @@ Task<> Node::read_view() {
     if (!range) {
         if (seen_.view) log::warning("etcd did not answer: {}", range.error().line());
         seen_.view.reset();
+        keys_missed_at_ = out_.clock.now();
         watch_is_whole_ = false;
         co_return;
     }
@@ -103,14 +111,14 @@ Task<> Node::watch_forever() {
 void Node::heard_of(const etcd::WatchEvent& event) {
     const std::string& key = event.value.key;
     if (key == keys_.status()) {
-        const ClusterView view = cluster::parse_view(keys_, {event.value}, event.value.mod_revision);
-        seen_.heartbeat.saw(view.status, out_.clock.now());
+        const StatusKey status = cluster::parse_status(event.value);
+        seen_.heartbeat.saw(status, out_.clock.now());
         // A slot that came or went has something to be done on every node.
         const bool same_slots =
             seen_.view && std::ranges::equal(
-                              view.status.slots, seen_.view->status.slots, {},
-                              [](const auto& slot) { return slot.first; }, [](const auto& slot) { return slot.first; });
-        if (view.status.released_epoch == 0 && same_slots) return;
+                              status.slots, seen_.view->status.slots, {}, [](const auto& slot) { return slot.first; },
+                              [](const auto& slot) { return slot.first; });
+        if (status.released_epoch == 0 && same_slots) return;
     } else if (key.starts_with(keys_.members())) {
         const std::string name = key.substr(keys_.members().size());
         const bool leads = seen_.view && seen_.view->leader && seen_.view->leader->name == name;

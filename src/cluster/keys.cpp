@@ -217,6 +217,13 @@ void put_json(json::object& out, std::string_view name, const std::string& text)
 
 }  // namespace
 
+StatusKey parse_status(const etcd::KeyValue& value) {
+    StatusKey status;
+    status.mod_revision = value.mod_revision;
+    read_status(status, value.value);
+    return status;
+}
+
 Member parse_member(const std::string& name, const etcd::KeyValue& value) {
     Member member;
     member.name = name;

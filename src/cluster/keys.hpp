@@ -40,6 +40,9 @@ struct Keys {
 ClusterView parse_view(const Keys& keys, const std::vector<etcd::KeyValue>& values, etcd::Revision revision,
                        std::vector<std::string>* problems = nullptr, const ClusterView* before = nullptr);
 
+/// Empty but for the revision when the value cannot be read.
+StatusKey parse_status(const etcd::KeyValue& value);
+
 /// A member whose value cannot be read has only its name, `raw` and lease.
 Member parse_member(const std::string& name, const etcd::KeyValue& value);
 

@@ -99,11 +99,12 @@ struct Cluster::Host {
 
 Cluster::Cluster(std::uint64_t seed, bool journal) : seed_(seed), journal_(journal), world_(seed), etcd_(world_) {
     const std::size_t nodes = 2 + world_.random.below(3);
-    ttl_ = world_.random.chance(0.6) ? 5 : world_.random.chance(lives_long() ? 0.5 : 0.9) ? 3 : 30;
+    ttl_ = world_.random.chance(0.6) ? 5 : world_.random.chance(lives_long() ? 0.5 : 0.95) ? 3 : 30;
     if (world_.random.chance(0.6)) mode_ = world_.random.chance(0.6) ? "quorum" : "on";
     strict_ = world_.random.chance(0.4);
     node_count_ = world_.random.chance(0.3) ? 2 : 1;
     failsafe_ = world_.random.chance(0.4);
+    faults_apart_ = world_.random.chance(0.5) ? 3s : lives_long() ? 9s : 6s;
     if (follows_another_cluster()) mode_ = "off";  // who follows another cluster gives up what its own has acknowledged
     for (int kind = 0; kind < kinds_of_fault; ++kind)
         if (world_.random.chance(0.4)) kinds_.insert(kind);
@@ -309,7 +310,7 @@ void Cluster::asked_to_promote(Machine& machine) {
 void Cluster::check_heartbeats() {
     const etcd::KeyValue* key = etcd_.find(keys().status());
     if (!key || key->mod_revision == last_heartbeat_.status.mod_revision) return;
-    const StatusKey status = cluster::parse_view(keys(), {*key}, key->mod_revision).status;
+    const StatusKey status = cluster::parse_status(*key);
     const StatusKey& last = last_heartbeat_.status;
     const Duration silence = world_.now() - last_heartbeat_.when;
     if (!last.holder.empty() && last.holder != status.holder && last.released_epoch == 0 &&
@@ -408,7 +409,7 @@ bool Cluster::poll_and_check() {
 
 void Cluster::schedule_fault() {
     if (!faulty_) return;
-    world_.surely_at(world_.now() + world_.random.between(200ms, 9s), [this] {
+    world_.surely_at(world_.now() + world_.random.between(100ms, faults_apart_), [this] {
         if (!faulty_) return;
         make_fault();
         schedule_fault();
@@ -687,7 +688,7 @@ std::string Cluster::check_liveness() const {
 void Cluster::run_until_alive(Duration time) {
     const Instant end = world_.now() + time;
     constexpr Duration step = 500ms;
-    for (int good = 0; good < 4 && violation_.empty() && world_.now() < end;) {
+    for (int good = 0; good < 2 && violation_.empty() && world_.now() < end;) {
         world_.run_until(std::min(end, world_.now() + step));
         good = check_liveness().empty() && !lives_long() ? good + 1 : 0;
     }
@@ -703,7 +704,7 @@ std::string Cluster::run() {
     run_until_alive(10s);
     if (violation_.empty()) {
         const std::chrono::seconds ttl(ttl_);
-        const Duration time = lives_long() ? std::max<Duration>(60s, 6 * ttl) : std::max<Duration>(20s, 2 * ttl);
+        const Duration time = lives_long() ? std::max<Duration>(60s, 6 * ttl) : std::max<Duration>(12s, 2 * ttl);
         faulty_ = true;
         plan_demotion_and_promotion(time);
         schedule_fault();

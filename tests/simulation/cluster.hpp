@@ -92,7 +92,7 @@ class Cluster {
     bool follows_another_cluster() const { return seed_ % 5 == 0; }
     /// Most clusters live for two or three elections: more seeds find more than longer lives. Some go on, so that what
     /// adds up is found too.
-    bool lives_long() const { return seed_ % 16 == 0; }
+    bool lives_long() const { return seed_ % 64 == 0; }
     /// Runs for `time`, or until the cluster has been alive for a while.
     void run_until_alive(Duration time);
     void plan_demotion_and_promotion(Duration fault_time);
@@ -134,6 +134,7 @@ class Cluster {
     std::string mode_ = "off";  ///< synchronous_mode
     bool strict_ = false;
     int node_count_ = 1;
+    Duration faults_apart_{};  ///< at most
     bool failsafe_ = false;
     int ttl_ = 5;
     bool faulty_ = false;
