@@ -271,7 +271,7 @@ class Node {
     Instant keys_read_at_{};
     Instant keys_missed_at_{};             ///< when a read ended without an answer
     Instant read_again_ = Instant::max();  ///< after a look that did without
-    bool only_a_tick_ = false;  ///< the loop has come round because of the time, not of any news
+    bool only_a_tick_ = false;             ///< the loop has come round because of the time, not of any news
     Instant last_cycle_{};
     Instant server_asked_at_{};  ///< for seen_.server
     Instant look_again_ = Instant::max();

@@ -2,6 +2,7 @@
 #include "base/clock.hpp"
 #include "base/lsn.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -33,6 +34,8 @@ struct ControlData {
     std::string redo_wal_file;  ///< the segment that the latest checkpoint begins in
     Timeline min_recovery_timeline;
     Lsn min_recovery_end;
+    /// That of the end of WAL, as far as this file knows.
+    Timeline last_timeline() const { return std::max(checkpoint_timeline, min_recovery_timeline); }
     bool wal_log_hints = false;
     bool data_checksums = false;
     std::map<std::string, int> settings;  ///< max_connections, max_worker_processes, … of the last start

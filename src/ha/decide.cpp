@@ -255,6 +255,13 @@ bool crashed(const ServerState& server) {
                                     state == ControlState::in_crash_recovery);
 }
 
+/// Its leader is on a later timeline, which may have begun before where this server's WAL ends: once PostgreSQL has
+/// seen the history of that one, it does not start as a standby ("requested timeline is not a child of this server's
+/// history").
+bool may_be_unfit_to_follow(const ServerState& server, const Member& leader) {
+    return server.control && leader.timeline > server.control->last_timeline();
+}
+
 Decision decide_down(const Snapshot& s) {
     if (s.server.postmaster == Postmaster::remains)
         return {KillRemains{}, Reason::orphaned_backends, "the postmaster is gone and backends are left: ending them"};
@@ -268,12 +275,15 @@ Decision decide_down(const Snapshot& s) {
         if (s.reinit_requested) return {Reinitialize{clone_source(s)}, Reason::reinit_requested, "reinitializing"};
         const Member* leader = s.view->leader_member();
         const bool stale = may_take_lease(*s.view, s.heartbeat, s.name, s.settings, s.now).allowed;
-        if (!was_primary(s.server) && !s.history_diverged)
+        const Role leads = s.settings.standby_cluster ? Role::standby_leader : Role::primary;
+        const bool leader_is_open =
+            leader && leader->role == leads && !leader->checkpoint_after_promote_pending && !leader->conn_url.empty();
+        const bool unfit = leader_is_open && may_be_unfit_to_follow(s.server, *leader);
+        if (!was_primary(s.server) && !s.history_diverged && !unfit)
             return {StartServer{false, wal_source(s)}, Reason::server_down,
                     fmt::format("starting as a secondary; the leader is {}", s.view->leader->name)};
         if (s.settings.standby_cluster) return rejoin_standby_cluster(s);
-        if (leader && leader->role == Role::primary && !leader->checkpoint_after_promote_pending &&
-            !leader->conn_url.empty())
+        if (leader_is_open)
             return {Rejoin{leader->name}, Reason::server_down,
                     fmt::format("rejoining: comparing my history with {}'s", leader->name)};
         if (!stale)

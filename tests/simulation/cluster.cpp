@@ -104,6 +104,7 @@ Cluster::Cluster(std::uint64_t seed, bool journal) : seed_(seed), journal_(journ
     strict_ = world_.random.chance(0.4);
     node_count_ = world_.random.chance(0.3) ? 2 : 1;
     failsafe_ = world_.random.chance(0.4);
+    archive_ = world_.random.chance(0.4);
     faults_apart_ = world_.random.chance(0.5) ? 3s : lives_long() ? 9s : 6s;
     if (follows_another_cluster()) mode_ = "off";  // who follows another cluster gives up what its own has acknowledged
     for (int kind = 0; kind < kinds_of_fault; ++kind)
@@ -659,6 +660,14 @@ void Cluster::heal() {
         if (host->agent && host->agent->ended) kill_agent(*host);
         start_agent(*host);
     }
+}
+
+bool Cluster::archive_forbids_start_of(const Machine& machine) const {
+    if (!archive_ || machine.starts_as_primary) return false;
+    return std::ranges::any_of(hosts_, [&](const auto& host) {
+        const Machine& other = host->machine;
+        return other.timeline > machine.timeline && machine.diverged_from(other);
+    });
 }
 
 std::string Cluster::check_liveness() const {

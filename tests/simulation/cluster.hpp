@@ -42,6 +42,9 @@ class Cluster {
     /// The same for what a standby follows, which may be another cluster's primary.
     const Machine* source_machine(const std::string& from, const std::string& name) const;
     void became(Machine& machine, const std::string& what);
+    /// "requested timeline … is not a child of this server's history": a standby that finds the history of the newest
+    /// timeline in the archive, and has WAL of its own beyond where that one begins, does not start.
+    bool archive_forbids_start_of(const Machine& machine) const;
     void ship_wal_of(Machine& primary);
     void ended_in_order(const Machine& primary);
     void asked_to_promote(Machine& machine);
@@ -135,6 +138,7 @@ class Cluster {
     bool strict_ = false;
     int node_count_ = 1;
     Duration faults_apart_{};  ///< at most
+    bool archive_ = false;     ///< all nodes share one
     bool failsafe_ = false;
     int ttl_ = 5;
     bool faulty_ = false;

@@ -24,6 +24,7 @@ Task<ServerState> SimServer::observe(Deadline deadline) {
         s.control = ControlData{};
         s.control->state = m.control;
         s.control->system_identifier = m.system_identifier;
+        s.control->checkpoint_timeline = m.timeline;
         co_return s;
     }
     if (m.hung) {
@@ -111,7 +112,7 @@ Task<Result<>> SimServer::start(postgres::StartOptions options) {
     cluster_.world().surely_at(cluster_.world().now() + cluster_.world().random.between(50ms, 800ms),
                                [&m = machine_, &c = cluster_, life] {
                                    if (m.life != life) return;
-                                   if (c.world().random.chance(c.start_failures)) {
+                                   if (c.world().random.chance(c.start_failures) || c.archive_forbids_start_of(m)) {
                                        m.end_abruptly();
                                        return;
                                    }

@@ -136,6 +136,17 @@ TEST(decide, without_etcd_a_server_that_was_stopped_to_demote_serves_reads) {
     EXPECT_NE(gist(b), "start_server, store_unreachable") << "first its backends have to end";
 }
 
+TEST(decide, a_standby_that_is_down_on_an_older_timeline_compares_histories_before_it_starts) {
+    BuildSnapshot b = follower().down(ControlState::shut_down_in_recovery);
+    b.s.server.control->checkpoint_timeline = b.s.view->leader_member()->timeline;
+    EXPECT_EQ(gist(b), "start_server, server_down");
+    for (Member& member : b.s.view->members)
+        if (member.name == b.s.view->leader->name) ++member.timeline.id;
+    EXPECT_EQ(gist(b), "rejoin, server_down") << "PostgreSQL may refuse to start it";
+    b.s.server.control->min_recovery_timeline = b.s.view->leader_member()->timeline;
+    EXPECT_EQ(gist(b), "start_server, server_down") << "it has followed there";
+}
+
 TEST(decide, primary_whose_key_is_anothers_stops_at_once) {
     BuildSnapshot b = leader();
     b.s.view->leader->name = "pg-b";
