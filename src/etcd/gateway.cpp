@@ -3,6 +3,7 @@
 #include "log/log.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -142,7 +143,11 @@ Task<Gateway::Outcome> Gateway::learn_members(std::shared_ptr<Endpoint> endpoint
     if (!members) co_return next_member(std::move(members.error()));
     if (auto problem = identity_.check(members->header, floor, false))
         co_return next_member({Errc::unavailable, *std::move(problem), replaced_hint});
-    if (!options_.use_proxies) endpoints_.set_members(members->value);
+    if (options_.use_proxies) co_return Outcome{};
+    endpoints_.set_members(members->value);
+    if (!members_.empty() && members_ != members->value)
+        log::info("etcd has other members now: {}", fmt::join(members->value, ", "));
+    members_ = std::move(members->value);
     co_return Outcome{};
 }
 

@@ -21,7 +21,9 @@ struct GatewayOptions {
     std::string password{};
     http::ClientTls tls{};
     bool use_proxies = false;                    ///< stay with the endpoints given
-    std::chrono::seconds refresh_interval{300};  ///< between two looks at etcd's member list; Patroni takes 10 * ttl
+    /// Between two looks at etcd's member list. Members that are replaced faster, one after the other, leave us with
+    /// addresses at which nobody is any more. (Patroni takes 10 * ttl.)
+    std::chrono::seconds refresh_interval{10};
     std::chrono::milliseconds watch_idle_max{10000};  ///< a silent watch is opened again, perhaps at another member
 };
 
@@ -87,6 +89,7 @@ class Gateway {
     Endpoints endpoints_;
     std::shared_ptr<http::Client> client_;
     Identity identity_;
+    std::vector<std::string> members_;  ///< addresses that etcd told last
     std::string token_;
     bool login_is_off_ = false;  ///< etcd has said that it wants none
     std::list<std::weak_ptr<OnLeave>> listeners_;
