@@ -1,4 +1,5 @@
 #pragma once
+#include "async/event.hpp"
 #include "base/clock.hpp"
 #include "http/client.hpp"
 
@@ -17,6 +18,8 @@ struct Endpoint {
     bool known_good = false;  ///< it has shown that it belongs to our etcd, and has not failed since
     Instant greeted{};        ///< when it last did
     std::string complaint;    ///< why it could not be used; empty once it serves again
+    bool logging_in = false;  ///< somebody waits for its answer to a login
+    Event login_ended;        ///< here, because whoever waits keeps the endpoint
 };
 
 /// The addresses in the order in which they are tried: the configured ones first, as the nearest member is usually

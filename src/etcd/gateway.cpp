@@ -151,8 +151,21 @@ Task<Gateway::Outcome> Gateway::learn_members(std::shared_ptr<Endpoint> endpoint
     co_return Outcome{};
 }
 
+/// One at a time: it costs etcd a tenth of a second of its processor (bcrypt), and once a token is gone every request
+/// that is under way wants another.
 Task<Gateway::Outcome> Gateway::log_in(std::shared_ptr<Endpoint> endpoint, Deadline deadline) {
-    if (options_.username.empty() || login_is_off_ || !token_.empty()) co_return Outcome{};
+    while (wants_token() && endpoint->logging_in && clock_.now() < deadline)
+        co_await endpoint->login_ended.wait(clock_, deadline);
+    if (!wants_token()) co_return Outcome{};
+    if (endpoint->logging_in) co_return next_member({Errc::unavailable, "a login has had no answer yet", {}});
+    endpoint->logging_in = true;
+    Outcome outcome = co_await authenticate(endpoint, deadline);
+    endpoint->logging_in = false;
+    endpoint->login_ended.set();
+    co_return outcome;
+}
+
+Task<Gateway::Outcome> Gateway::authenticate(std::shared_ptr<Endpoint> endpoint, Deadline deadline) {
     std::string body = authenticate_request(options_.username, options_.password);
     auto response = co_await send(endpoint, "/auth/authenticate", std::move(body), true, deadline);
     if (!response) co_return lost(std::move(response.error()), true);

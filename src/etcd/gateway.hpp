@@ -78,7 +78,9 @@ class Gateway {
     Task<Outcome> greet(std::shared_ptr<Endpoint> endpoint, Deadline deadline);
     Task<Outcome> learn_version(std::shared_ptr<Endpoint> endpoint, Deadline deadline);
     Task<Outcome> learn_members(std::shared_ptr<Endpoint> endpoint, Deadline deadline);
+    bool wants_token() const { return !options_.username.empty() && !login_is_off_ && token_.empty(); }
     Task<Outcome> log_in(std::shared_ptr<Endpoint> endpoint, Deadline deadline);
+    Task<Outcome> authenticate(std::shared_ptr<Endpoint> endpoint, Deadline deadline);
     Task<Outcome> try_member(std::shared_ptr<Endpoint> endpoint, const Call& call, const Accept& accept,
                              Deadline deadline);
     Error denied(std::string_view reason) const;
