@@ -73,10 +73,12 @@ std::shared_ptr<void> Gateway::when_left(OnLeave on_leave) {
     return listener;
 }
 
-void Gateway::leave(const std::shared_ptr<Endpoint>& endpoint, const Error& why) {
+void Gateway::leave(const std::shared_ptr<Endpoint>& endpoint, const Error& why, bool cut_short) {
     endpoints_.leave(endpoint);
-    if (endpoint->complaint != why.text) {  // said once, not at every try while it stays so
-        endpoint->complaint = why.text;
+    // Said once, not at every try while it stays so. What has a hint may have numbers in its text.
+    const std::string& complaint = why.hint.empty() ? why.text : why.hint;
+    if (endpoint->complaint != complaint && (endpoint->complaint.empty() || !cut_short)) {
+        endpoint->complaint = complaint;
         const auto& next = endpoints_.current();
         log::warning("etcd at {} cannot be used: {}{}", endpoint->name, why.line(),
                      next == endpoint ? std::string{} : fmt::format("; going on with {}", next->name));
@@ -214,7 +216,17 @@ Task<Gateway::Outcome> Gateway::try_member(std::shared_ptr<Endpoint> endpoint, c
         const auto floor = identity_.floor();
         const std::string token = token_;
         auto response = co_await send(endpoint, call.path, call.body, call.repeatable, deadline);
-        if (!response) co_return lost(std::move(response.error()), call.repeatable);
+        if (response && call.linearizable) unanswered_ = 0;
+        if (!response) {
+            // An etcd that was restored lets a request wait until it has come to the index at which its token was given
+            // (3.4, simple_token.go), which may be for ever, and nobody is told what has happened to it. Leases are
+            // kept alive without a token.
+            if (call.linearizable && response.error().code == Errc::timed_out && ++unanswered_ > endpoints_.size()) {
+                unanswered_ = 0;
+                if (token_ == token) token_.clear();
+            }
+            co_return lost(std::move(response.error()), call.repeatable);
+        }
         if (response->status != 200) {
             Verdict verdict = judge(response->status, response->body, !call.repeatable);
             if (verdict.next != Verdict::Next::authenticate) co_return std::unexpected(std::move(verdict));
@@ -228,7 +240,8 @@ Task<Gateway::Outcome> Gateway::try_member(std::shared_ptr<Endpoint> endpoint, c
         if (header) {
             auto foreign = identity_.check(*header, floor, call.linearizable);
             if (!foreign) {
-                if (!std::exchange(endpoint->complaint, {}).empty())
+                // A member that keeps leases alive may still have nothing to say that can be believed.
+                if (call.linearizable && !std::exchange(endpoint->complaint, {}).empty())
                     log::info("etcd at {} serves again", endpoint->name);
                 co_return Outcome{};
             }
@@ -264,7 +277,7 @@ Task<Result<>> Gateway::ask(Call call, Accept accept, Deadline deadline) {
             if (error.code == Errc::lease_gone)  // an answer like any other: the member is well
                 co_return fail(error.code,
                                fmt::format("etcd at {} did not serve {}: {}", endpoint->name, call.what, error.text));
-            leave(endpoint, error);
+            leave(endpoint, error, cut_short);
             round.emplace_back(endpoint->name, error);
             lasting = lasting && verdict.lasting;
             if (verdict.next == Verdict::Next::give_up)

@@ -20,7 +20,7 @@ struct GatewayOptions {
     std::string username{};                ///< empty: no login
     std::string password{};
     http::ClientTls tls{};
-    bool use_proxies = false;                    ///< stay with the endpoints given
+    bool use_proxies = false;  ///< stay with the endpoints given
     /// Between two looks at etcd's member list. Members that are replaced faster, one after the other, leave us with
     /// addresses at which nobody is any more. (Patroni takes 10 * ttl.)
     std::chrono::seconds refresh_interval{10};
@@ -56,7 +56,8 @@ class Gateway {
     std::shared_ptr<http::Client> client() const { return client_; }
 
     Identity& identity() { return identity_; }
-    void leave(const std::shared_ptr<Endpoint>& endpoint, const Error& why);
+    /// \param cut_short  the member had less than its share of the time: what was said of it before says more
+    void leave(const std::shared_ptr<Endpoint>& endpoint, const Error& why, bool cut_short = false);
     /// The next request begins with a new login.
     void drop_token() { token_.clear(); }
 
@@ -93,7 +94,8 @@ class Gateway {
     Identity identity_;
     std::vector<std::string> members_;  ///< addresses that etcd told last
     std::string token_;
-    bool login_is_off_ = false;  ///< etcd has said that it wants none
+    std::size_t unanswered_ = 0;  ///< requests with a token since one was last answered
+    bool login_is_off_ = false;   ///< etcd has said that it wants none
     std::list<std::weak_ptr<OnLeave>> listeners_;
 };
 
