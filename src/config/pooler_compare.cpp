@@ -32,19 +32,22 @@ void for_each_key(const std::map<Key, Value>& a, const std::map<Key, Value>& b, 
 }
 
 bool same_cluster(const PoolerConfig& a, const PoolerConfig& b) {
-    const auto of_etcd = [](const Etcd& e) {
+    return a.follows_cluster == b.follows_cluster && a.scope == b.scope && a.namespace_ == b.namespace_;
+}
+
+bool same_etcd(const Etcd& a, const Etcd& b) {
+    const auto all = [](const Etcd& e) {
         return std::tie(e.endpoints, e.authentication.username, e.authentication.password, e.tls.ca_file,
                         e.tls.certificate_file, e.tls.key_file, e.tls.key_password, e.use_proxies);
     };
-    return a.follows_cluster == b.follows_cluster && a.scope == b.scope && a.namespace_ == b.namespace_ &&
-           of_etcd(a.etcd) == of_etcd(b.etcd);
+    return all(a) == all(b);
 }
 
 }  // namespace
 
 bool PoolerChanges::empty() const {
     return settings.empty() && databases_added.empty() && databases_removed.empty() && databases_to_reconnect.empty() &&
-           databases_adjusted.empty() && users.empty() && peers.empty() && !needs_restart();
+           databases_adjusted.empty() && users.empty() && peers.empty() && !etcd && !needs_restart();
 }
 
 bool PoolerChanges::needs_restart() const {
@@ -78,6 +81,7 @@ PoolerChanges compare(const PoolerConfig& running, const PoolerConfig& fresh) {
     });
     changes.listeners_need_restart = running.listeners != fresh.listeners;
     changes.cluster_needs_restart = !same_cluster(running, fresh);
+    changes.etcd = !same_etcd(running.etcd, fresh.etcd);
     return changes;
 }
 
@@ -85,10 +89,11 @@ PoolerConfig reloaded(const PoolerConfig& running, PoolerConfig fresh) {
     for (const PoolerSetting& setting : pooler_settings())
         if (!setting.changeable) setting.copy(running.settings, fresh.settings);
     fresh.listeners = running.listeners;
+    // The etcd of another cluster is none of the one that is followed.
+    if (!same_cluster(running, fresh)) fresh.etcd = running.etcd;
     fresh.follows_cluster = running.follows_cluster;
     fresh.scope = running.scope;
     fresh.namespace_ = running.namespace_;
-    fresh.etcd = running.etcd;
     return fresh;
 }
 

@@ -25,7 +25,8 @@ struct PoolerChanges {
     std::vector<std::string> users;  ///< added, removed or changed
     std::vector<std::int64_t> peers;
     bool listeners_need_restart = false;
-    bool cluster_needs_restart = false;  ///< scope, namespace or etcd3
+    bool cluster_needs_restart = false;  ///< scope or namespace, or none is followed any more
+    bool etcd = false;                   ///< its addresses, login or certificates
 
     bool empty() const;
     bool needs_restart() const;

@@ -60,6 +60,7 @@ Result<> Commands::reload() {
     if (const auto logging = configure_log(next->settings, world_.options()); !logging) return logging;
     hub_.apply(std::move(*access));
     world_.use(std::move(next));
+    if (world_.on_reload_) world_.on_reload_();
     return {};
 }
 

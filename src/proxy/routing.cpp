@@ -54,8 +54,17 @@ Result<> Routing::start(const config::PoolerConfig& config) {
     if (!watch) return std::unexpected(std::move(watch.error()));
     watch_ = std::move(*watch);
     config_ = world_.hub().config();
+    world_.when_reloaded([this] { reload(); });
     world_.thread(0).loop().after(config_interval, [this] { look_at_config(); });
     return {};
+}
+
+void Routing::reload() {
+    config_ = world_.hub().config();
+    const ClusterWatch::Options options = watch_options(*config_);
+    if (const auto taken = watch_->reload(*config_, options.rest_tls); !taken)
+        log::error("etcd: {}", taken.error().line());
+    watch_->use(options);
 }
 
 void Routing::look_at_config() {

@@ -16,8 +16,10 @@ class Routing {
     std::shared_ptr<const Topology> topology() const { return watch_ ? watch_->latest() : nullptr; }
 
   private:
-    /// RELOAD and SET change some of what the watch goes by.
+    /// SET changes some of what the watch goes by.
     void look_at_config();
+    /// The operator's word that etcd is where the file says, and to be believed.
+    void reload();
     void use(const Topology& topology);
     void leave_old_places(config::Route route, const pool::Places& places, pool::Orders& orders);
 

@@ -59,6 +59,9 @@ class World {
     bool is_suspended() const { return suspended_; }
     void set_suspended(bool suspended) { suspended_ = suspended; }
 
+    /// Called when the files have been read again: on the first thread, with the others at rest.
+    void when_reloaded(std::function<void()> on_reload) { on_reload_ = std::move(on_reload); }
+
     // ---- an online restart (world_handover.cpp)
     /// What listens beside the clients' sockets and can be had by one process only.
     struct Beside {
@@ -117,6 +120,7 @@ class World {
     Successor successor_{*this};
     std::unique_ptr<Predecessor> predecessor_;
     Beside beside_;
+    std::function<void()> on_reload_;
     std::vector<Waiting> waiting_;
     std::map<std::string, Counted> counted_;
     Instant counted_at_{};

@@ -428,5 +428,26 @@ TEST(pooler_compare, what_needs_a_restart_stays_as_it_runs) {
     EXPECT_TRUE(compare(taken, fresh).listeners_need_restart);
 }
 
+TEST(pooler_compare, other_addresses_of_etcd_are_taken_over_and_another_cluster_is_not) {
+    PoolerConfig running;
+    running.follows_cluster = true;
+    running.scope = "demo";
+    running.etcd.endpoints = {"http://e1:2379"};
+    PoolerConfig fresh = running;
+    fresh.etcd.endpoints = {"http://e2:2379"};
+    const PoolerChanges changes = compare(running, fresh);
+    EXPECT_TRUE(changes.etcd);
+    EXPECT_FALSE(changes.empty());
+    EXPECT_FALSE(changes.needs_restart());
+    EXPECT_EQ(reloaded(running, fresh).etcd.endpoints, fresh.etcd.endpoints);
+
+    fresh.scope = "other";
+    EXPECT_TRUE(compare(running, fresh).cluster_needs_restart);
+    EXPECT_EQ(reloaded(running, fresh).etcd.endpoints, running.etcd.endpoints);
+    EXPECT_EQ(reloaded(running, fresh).scope, "demo");
+    PoolerConfig none;
+    EXPECT_EQ(reloaded(running, none).etcd.endpoints, running.etcd.endpoints);
+}
+
 }  // namespace
 }  // namespace pgkeel::config
