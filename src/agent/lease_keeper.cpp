@@ -156,9 +156,11 @@ Task<Result<bool>> LeaseKeeper::take(ClusterView seen, std::optional<SyncKey> sy
     StatusKey status = next_status();
     status.optime = std::max(status.optime, seen.status.optime);
     const Instant sent = clock_.now();
+    take_in_doubt_ = true;
     const auto result =
         co_await store_.commit(cluster::take_lease(keys_, seen, name_, *lease, status, sync), try_until());
     if (result) {
+        take_in_doubt_ = false;
         if (!result->succeeded) co_return false;
         ++generation_;
         hold(result->revision, status, result->revision, sent);

@@ -53,6 +53,9 @@ class LeaseKeeper {
     Task<Result<bool>> take(ClusterView seen, std::optional<SyncKey> sync);
     /// A request for the key is under way: who holds it in a moment is not known.
     bool taking() const { return taking_; }
+    /// The last request had no answer: the key may be ours.
+    bool take_in_doubt() const { return take_in_doubt_; }
+    void another_leads() { take_in_doubt_ = false; }
     /// Takes up the key that names this node already. False: it does not any more.
     Task<Result<bool>> adopt(ClusterView seen);
     /// Notes a lease that another transaction has put (bootstrap), sent at `sent`.
@@ -88,6 +91,7 @@ class LeaseKeeper {
     etcd::Revision status_mod_revision_ = 0;  ///< of the status this node wrote last, as far as it knows
     bool releasing_ = false;
     bool taking_ = false;
+    bool take_in_doubt_ = false;
     etcd::LeaseId lease_ = 0;
     std::chrono::seconds lease_ttl_{0};
     Instant next_renewal_{};

@@ -260,6 +260,7 @@ Task<bool> Node::apply(const ha::Decision& decision) {
         if (ha::binding_sync(seen_)) sync = ha::succeed(*seen_.view->sync, identity_.name);
         const auto ours = take ? co_await keeper_.take(*seen_.view, sync) : co_await keeper_.adopt(*seen_.view);
         if (ours && *ours) {
+            if (take) seen_.key_is_old = false;
             took_over();
             co_await keep_fences();
             co_return true;
@@ -358,6 +359,7 @@ void Node::took_over() {
     seen_.view->leader = LeaderKey{identity_.name, keeper_.lease(), lease.epoch, lease.epoch};
     seen_.view->status.heartbeat = std::max<std::uint64_t>(seen_.view->status.heartbeat, 1);
     seen_.view->status.holder = identity_.name;
+    known_leader_ = identity_.name;
     seen_.yield_until = {};
     seen_.retry_start_at = {};
     demoted_ = false;

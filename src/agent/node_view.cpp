@@ -67,7 +67,12 @@ void Node::use_keys(const std::vector<etcd::KeyValue>& values, etcd::Revision re
     if (std::exchange(peers_epoch_, epoch) != epoch) seen_.peers.clear();
     known_members_ = seen_.view->members;
     known_sync_ = seen_.view->sync;
-    known_leader_ = seen_.view->leader ? seen_.view->leader->name : seen_.view->status.holder;
+    const std::string& leader = seen_.view->leader ? seen_.view->leader->name : seen_.view->status.holder;
+    if (known_leader_ != leader)
+        seen_.key_is_old = !known_leader_.empty() && seen_.view->leader && leader == identity_.name &&
+                           !keeper_.held() && !keeper_.take_in_doubt();
+    if (seen_.view->leader && leader != identity_.name) keeper_.another_leads();
+    known_leader_ = leader;
     store_last_seen_ = out_.clock.wall_now();
     const bool led =
         seen_.view->leader &&

@@ -193,7 +193,8 @@ Task<Gateway::Outcome> Gateway::authenticate(std::shared_ptr<Endpoint> endpoint,
 Task<Gateway::Outcome> Gateway::greet(std::shared_ptr<Endpoint> endpoint, Deadline deadline) {
     const bool due = clock_.now() - endpoint->greeted > options_.refresh_interval;
     if (!endpoint->known_good || due) {
-        if (auto learned = co_await learn_version(endpoint, deadline); !learned) co_return learned;
+        if (!endpoint->known_good)
+            if (auto learned = co_await learn_version(endpoint, deadline); !learned) co_return learned;
         if (auto in = co_await log_in(endpoint, deadline); !in) co_return in;
         if (auto learned = co_await learn_members(endpoint, deadline); !learned) co_return learned;
         endpoint->known_good = true;

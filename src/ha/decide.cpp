@@ -218,7 +218,15 @@ bool was_primary(const ServerState& server) {
     return state != ControlState::shut_down_in_recovery && state != ControlState::in_archive_recovery;
 }
 
+/// Whoever led since may have more WAL: an election finds out.
+std::optional<Decision> give_back_old_key(const Snapshot& s) {
+    if (!s.key_is_old || s.settings.standby_cluster || may_be_primary(s.server)) return std::nullopt;
+    return Decision{ReleaseLease{}, Reason::old_key,
+                    "released leader key: it names me from before another led; whoever has the most WAL shall lead"};
+}
+
 Decision decide_down_with_lease(const Snapshot& s) {
+    if (auto release = give_back_old_key(s)) return std::move(*release);
     if (s.settings.pause)
         return {ReleaseLease{}, Reason::leader_without_server,
                 "removed leader lock because postgres is not running as primary"};
@@ -352,6 +360,7 @@ Decision decide_leading(const Snapshot& s) {
         return {ReleaseLease{}, Reason::leader_without_server,
                 "removed leader lock because postgres is not running as primary"};
     if (s.server.accepts_connections && s.server.in_recovery) {
+        if (auto release = give_back_old_key(s)) return std::move(*release);
         if (s.history_diverged)
             return {ReleaseLease{}, Reason::history_diverged, "released leader key: my history has left the cluster's"};
         return {Promote{}, Reason::leader_in_recovery,

@@ -86,6 +86,8 @@ const char* to_string(Reason reason) {
             return "cannot_write";
         case Reason::leader_without_server:
             return "leader_without_server";
+        case Reason::old_key:
+            return "old_key";
         case Reason::leader_changed:
             return "leader_changed";
         case Reason::histories_unknown:

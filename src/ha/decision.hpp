@@ -52,6 +52,7 @@ enum class Reason {
     not_fenced,    ///< nothing would end this node's writes if its agent cannot
     cannot_write,  ///< its volumes take nothing, and somebody else's do
     leader_without_server,
+    old_key,  ///< the leader key comes from an etcd that was restored
     leader_changed,
     histories_unknown,
     history_diverged,

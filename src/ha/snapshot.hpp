@@ -57,6 +57,7 @@ struct Snapshot {
 
     /// What this process remembers of its own past:
     bool failsafe_active = false;   ///< the lease was last extended by the members, not by etcd
+    bool key_is_old = false;        ///< it names this node, which did not ask for it, after another: etcd was restored
     bool releasing = false;         ///< the release of the lease is under way: it is not taken up again
     Instant yield_until{};          ///< after a release: others go first
     Instant leaderless_since{};     ///< when a look first found no leader, or a dead one

@@ -313,6 +313,7 @@ ServerState Stage::observe(const Actor& each) const {
         s.control = ControlData{};
         s.control->state = m.control;
         s.control->system_identifier = m.system_identifier;
+        s.control->checkpoint_timeline = m.timeline;
         return s;
     }
     if (m.hung) {

@@ -50,6 +50,34 @@ TEST_F(NodeRaces, a_quiet_node_does_not_read_what_the_watch_has_told) {
     EXPECT_TRUE(loop.until([&] { return etcd.reads() >= broken + 2; }, 2500ms));
 }
 
+TEST_F(NodeRaces, a_key_of_an_etcd_that_was_restored_promotes_nobody) {
+    FakeNode two{loop, etcd, servers, "pg-b", {}, R"({"ttl":6,"loop_wait":1,"retry_timeout":3})"};
+    spawn(loop.context.get_executor(), "pg-b", run_node(two.node, ended));
+    ASSERT_TRUE(loop.until([&] { return two.node.last().server.replication_state == "streaming"; }, 8s));
+    const auto put = [this](const std::string& key, const std::string& value) {
+        etcd.commit({{}, {etcd::Operation::put("/service/demo/" + key, value)}, {}});
+    };
+    put("failover", R"({"leader":"pg-a","member":"pg-b"})");
+    const auto pg_b_leads = [&] {
+        return two.server.as_primary && two.node.holds_lease() && one.server.running && !one.server.as_primary &&
+               one.server.follows == "pg-b";
+    };
+    ASSERT_TRUE(loop.until(pg_b_leads, 10s));
+    one.server.follows.clear();  // it does not get what is written now
+    two.server.write(1000);
+    const int starts = one.server.restarts;
+    put("leader", "pg-a");
+    ASSERT_TRUE(loop.until([&] { return !two.node.holds_lease(); }, 5s));
+    EXPECT_TRUE(loop.until([&] { return two.server.as_primary && two.server.running && two.node.holds_lease(); }, 15s));
+    EXPECT_FALSE(one.server.as_primary);
+    EXPECT_EQ(one.server.restarts, starts) << "pg-a was promoted, or started for it";
+    two.node.shut_down();
+    EXPECT_TRUE(loop.until([&] { return ended == 1; }, 15s));
+    ended = 0;
+    etcd.break_watches();
+    loop.until([] { return false; }, 30ms);
+}
+
 TEST_F(NodeRaces, a_restart_is_refused_once_the_agent_stops) {
     const int before = one.server.restarts;
     one.node.shut_down();
@@ -116,7 +144,7 @@ TEST(LeaseKeeper, all_who_ask_at_once_get_the_same_lease) {
 
 TEST_F(NodeRaces, a_leader_that_loses_etcd_stops_so_that_its_standbys_get_everything) {
     one.store.connect(false);
-    ASSERT_TRUE(loop.until([&] { return !one.server.running; }, 8s));
+    ASSERT_TRUE(loop.until([&] { return one.server.running && !one.server.as_primary; }, 8s)) << "then it serves reads";
     EXPECT_EQ(one.server.last_stop.mode, postgres::StopMode::fast);
     EXPECT_TRUE(one.server.last_stop.urgent) << "before its lease ends";
     EXPECT_LT(one.server.last_stop.timeout, 1s);

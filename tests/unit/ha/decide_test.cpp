@@ -147,6 +147,18 @@ TEST(decide, a_standby_that_is_down_on_an_older_timeline_compares_histories_befo
     EXPECT_EQ(gist(b), "start_server, server_down") << "it has followed there";
 }
 
+TEST(decide, a_key_from_before_another_led_is_given_back) {
+    BuildSnapshot b = standby("pg-a").holds_lease();
+    EXPECT_EQ(gist(b), "promote, leader_in_recovery");
+    b.s.key_is_old = true;
+    EXPECT_EQ(gist(b), "release_lease, old_key");
+    EXPECT_EQ(gist(BuildSnapshot(b).down(ControlState::shut_down_in_recovery)), "release_lease, old_key");
+    BuildSnapshot led = leader();
+    led.s.key_is_old = true;
+    EXPECT_EQ(gist(BuildSnapshot(led).down(ControlState::in_production)), "release_lease, old_key");
+    EXPECT_EQ(gist(led), "wait, leading") << "it takes writes, and everybody has gone on without it before";
+}
+
 TEST(decide, primary_whose_key_is_anothers_stops_at_once) {
     BuildSnapshot b = leader();
     b.s.view->leader->name = "pg-b";
