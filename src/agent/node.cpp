@@ -135,7 +135,7 @@ Task<> Node::cycle() {
         Storage::Trouble trouble = out_.storage.trouble(seen_.now);
         seen_.cannot_write = std::move(trouble.why);
         seen_.writes_hang = trouble.hangs;
-        if (!seen_.lease || seen_.server.is_primary()) seen_.start_as_primary_failed = false;
+        if (!seen_.lease || seen_.server.is_primary()) seen_.start_failed = false;
         const ha::Decision decision = ha::decide(seen_);
         note(decision);
         look_again_ = std::min(decision.look_again, read_again_);
@@ -392,7 +392,7 @@ Task<> Node::release_lease(ha::Reason reason) {
     }
     const auto released = co_await keeper_.release(seen_.view ? seen_.view->status.optime : Lsn{});
     if (!released) log::warning("could not release the leader key: {}", released.error().line());
-    seen_.start_as_primary_failed = false;
+    seen_.start_failed = false;
     seen_.yield_until = out_.clock.now() + 2s;
     wake_.set();
 }

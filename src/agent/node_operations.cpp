@@ -222,8 +222,7 @@ Task<bool> Node::start_standby(std::string follow) {
     if (!up) {
         log::error("could not start PostgreSQL as a standby: {}", up.error().line());
         seen_.retry_start_at = out_.clock.now() + std::min<Duration>(seen_.settings.loop_wait, 5s);
-        // Somebody else of a standby cluster may lead it better.
-        if (seen_.settings.standby_cluster && keeper_.held()) seen_.start_as_primary_failed = true;
+        if (keeper_.held()) seen_.start_failed = true;  // somebody else may lead better
         co_return false;
     }
     seen_.following = source || follow == ha::archive_source ? follow : std::string{};
@@ -250,7 +249,7 @@ Task<> Node::start_server(bool as_primary, std::string follow) {
     if (!up) {
         log::error("could not start PostgreSQL as the primary: {}", up.error().line());
         co_await out_.server.kill_everything();
-        seen_.start_as_primary_failed = true;
+        seen_.start_failed = true;
         seen_.retry_start_at = out_.clock.now() + std::min<Duration>(seen_.settings.loop_wait, 5s);
         co_return;
     }
@@ -567,7 +566,7 @@ Task<> Node::restart_server(Duration timeout) {
                                          .allowed = start_guard(as_primary)});
     if (!up) {
         log::error("restart failed: {}", up.error().line());
-        if (as_primary && up.error().code != Errc::timed_out) seen_.start_as_primary_failed = true;
+        if (as_primary && up.error().code != Errc::timed_out) seen_.start_failed = true;
         if (up.error().code == Errc::timed_out) restart_result_ = {503, "postgres is still starting"};
         co_return;
     }

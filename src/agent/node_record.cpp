@@ -38,7 +38,7 @@ std::string Node::state() const {
         return seen_.server.accepts_connections ? "running" : seen_.server.query_failed ? "unknown" : "starting";
     if (seen_.server.data_directory == DataDirectory::empty) return "uninitialized";
     if (seen_.server.data_directory == DataDirectory::damaged) return "start failed";
-    if (seen_.start_as_primary_failed || out_.clock.now() < seen_.retry_start_at) return "start failed";
+    if (seen_.start_failed || out_.clock.now() < seen_.retry_start_at) return "start failed";
     const bool crashed =
         !stopping_ && seen_.server.control && seen_.server.control->state == ControlState::in_production;
     return crashed && !seen_.settings.pause ? "crashed" : "stopped";

@@ -232,7 +232,7 @@ Decision decide_down_with_lease(const Snapshot& s) {
                 "removed leader lock because postgres is not running as primary"};
     if (!s.unfit_to_lead.empty() && !s.settings.standby_cluster)
         return {ReleaseLease{}, Reason::not_fenced, "released leader key: " + s.unfit_to_lead};
-    if (s.start_as_primary_failed)
+    if (s.start_failed)
         return {ReleaseLease{}, Reason::start_failed, "removed leader key after trying and failing to start postgres"};
     if (s.settings.standby_cluster) return start_standby_leader(s, was_primary(s.server));
     if (s.server.standby_signal)

@@ -65,7 +65,7 @@ struct Snapshot {
     Instant retry_start_at{};       ///< after a failed start
     bool stopped_to_demote =
         false;  ///< this process stopped the server so that another may lead: it comes back as a standby
-    bool start_as_primary_failed = false;    ///< the last start as primary failed, under the lease still held
+    bool start_failed = false;               ///< the last start under the lease that is held failed
     Instant server_starting_since{};         ///< when the running server was first seen not to accept connections
     Instant position_moved_at{};             ///< when a look last found more WAL on this standby than the one before
     Instant server_halted_since{};           ///< when its postmaster was first seen halted; reset when it goes on

@@ -46,7 +46,7 @@ bool Stage::carry_out(const std::string& name, Actor& each, const ha::Action& ac
             s.lease.reset();
         else
             release_lease(name, each);
-        s.start_as_primary_failed = false;
+        s.start_failed = false;
         return false;
     }
     if (std::holds_alternative<ha::ClearFailover>(action)) {
@@ -109,7 +109,7 @@ void Stage::finish(const std::string& name, bool failed) {
     }
     each.machine.end_abruptly();
     const auto* start = std::get_if<ha::StartServer>(&action);
-    if (start && start->as_primary) each.memory.start_as_primary_failed = true;
+    if (start && (start->as_primary || each.memory.lease)) each.memory.start_failed = true;
 }
 
 void Stage::complete(const std::string& name, Actor& each, const ha::Action& action) {
@@ -231,7 +231,7 @@ void Stage::start_server(Actor& each, bool as_primary, const std::string& follow
     m.state = State::starting;
     m.end_abruptly();
     each.memory.following.clear();
-    each.memory.start_as_primary_failed = as_primary;
+    each.memory.start_failed = as_primary;
     each.memory.retry_start_at = now_ + std::min<Duration>(settings.loop_wait, 5s);
 }
 

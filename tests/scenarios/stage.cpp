@@ -389,7 +389,7 @@ void Stage::look(const std::string& name, Actor& each) {
         s.following.clear();
     else if (!s.operation)
         s.stopped_to_demote = false;
-    if (!s.lease) s.start_as_primary_failed = false;
+    if (!s.lease) s.start_failed = false;
 }
 
 void Stage::publish(const std::string& name, Actor& each) {

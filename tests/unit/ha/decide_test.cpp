@@ -208,7 +208,7 @@ TEST(decide, crashed_leader_gives_way_where_that_is_preferred_and_possible) {
 
 TEST(decide, leader_that_could_not_be_started_releases_the_key) {
     BuildSnapshot b = leader().down(ControlState::in_production);
-    b.s.start_as_primary_failed = true;
+    b.s.start_failed = true;
     EXPECT_EQ(gist(b), "release_lease, start_failed");
 }
 

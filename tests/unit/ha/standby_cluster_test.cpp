@@ -130,7 +130,7 @@ TEST(standby_cluster, a_failed_start_gives_another_the_lead) {
     BuildSnapshot b = in_standby_cluster(standby("pg-a").down(ControlState::in_archive_recovery).holds_lease());
     b.s.server.standby_signal = true;
     EXPECT_EQ(gist(b), "start_server as standby of " + source + ", leader_in_recovery");
-    b.s.start_as_primary_failed = true;
+    b.s.start_failed = true;
     EXPECT_EQ(gist(b), "release_lease, start_failed");
 }
 
