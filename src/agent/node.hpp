@@ -238,7 +238,9 @@ class Node {
     std::vector<Member> known_members_;
     std::string known_leader_;  ///< as etcd had it last
     std::optional<SyncKey> known_sync_;
-    std::int64_t peers_epoch_ = 0;              ///< of the leader key (0: there is none) when `seen_.peers` were asked
+    /// When `seen_.peers` were asked: the epoch of the leader key (0: there is none), and the key `sync`, which every
+    /// new leader writes, also one whose whole reign went by between two looks.
+    std::pair<std::int64_t, etcd::Revision> reign_{};
     std::vector<std::string> unfenced_;         ///< see StatusKey::unfenced
     std::map<std::string, std::string> hosts_;  ///< by member: where it was seen last
     ha::SlotMemory slot_memory_;

@@ -63,8 +63,8 @@ void Node::use_keys(const std::vector<etcd::KeyValue>& values, etcd::Revision re
     seen_.heartbeat.saw(seen_.view->status, out_.clock.now());
     // What the others said under another leader, or before this one stepped down, is void: they have gone on since, and
     // who was restarting then may be the chosen candidate now.
-    const std::int64_t epoch = seen_.view->leader ? seen_.view->leader->create_revision : 0;
-    if (std::exchange(peers_epoch_, epoch) != epoch) seen_.peers.clear();
+    const std::pair reign(seen_.view->leader ? seen_.view->leader->create_revision : 0, seen_.view->sync_mod_revision);
+    if (std::exchange(reign_, reign) != reign) seen_.peers.clear();
     known_members_ = seen_.view->members;
     known_sync_ = seen_.view->sync;
     const std::string& leader = seen_.view->leader ? seen_.view->leader->name : seen_.view->status.holder;

@@ -366,11 +366,12 @@ Decision decide_leading(const Snapshot& s) {
         return {Promote{}, Reason::leader_in_recovery,
                 fmt::format("promoting: I am ({}), the leader with the lock", s.name)};
     }
-    if (auto requested_failover = decide_requested_failover(s)) return std::move(*requested_failover);
+    // Before a switchover, which asks who has left it.
     const bool history_needed = s.view->has_history || s.server.timeline > Timeline{1};
     if (s.server.is_primary() && s.server.timeline && history_needed && s.view->timeline() != s.server.timeline)
         return {UpdateHistory{}, Reason::history_outdated,
                 fmt::format("updating the history key for timeline {}", s.server.timeline.id)};
+    if (auto requested_failover = decide_requested_failover(s)) return std::move(*requested_failover);
     return wait(Reason::leading, fmt::format("no action. I am ({}), the leader with the lock", s.name),
                 next_scheduled(s));
 }

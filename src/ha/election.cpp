@@ -185,6 +185,12 @@ std::optional<Decision> wait_for_who_can_write(const Snapshot& s) {
                     std::min(until, s.now + 1s));
 }
 
+/// The cluster went on from an earlier point of that timeline.
+bool has_left_history(const ClusterView& view, Timeline timeline, Lsn position) {
+    const auto ended = std::ranges::find(view.history, timeline, &HistoryEntry::timeline);
+    return ended != view.history.end() && ended->lsn < position;
+}
+
 }  // namespace
 
 std::vector<std::string> peers_to_ask(const Snapshot& seen, const std::set<std::string>& names, Duration age_max,
@@ -206,7 +212,8 @@ std::string why_not_promotable(const Snapshot& seen, const Member& member, const
     if (seen.view && !may_take_over_by_failsafe(*seen.view, member.name)) return "is not named by the key failsafe";
     if (peer->watchdog_failed) return "has no working watchdog";
     if (peer->cannot_write) return "cannot write to its disk";
-    if (peer->history_diverged) return "has to be rewound first";
+    const bool has_left = seen.view && has_left_history(*seen.view, peer->timeline, peer->position);
+    if (peer->history_diverged || has_left) return "has to be rewound first";
     if (!seen.server.system_identifier.empty() && !peer->system_identifier.empty() &&
         peer->system_identifier != seen.server.system_identifier)
         return fmt::format("has the system identifier {}", peer->system_identifier);

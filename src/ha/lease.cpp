@@ -80,7 +80,8 @@ Takeover may_take_lease(const ClusterView& view, const HeartbeatWatch& heartbeat
                 fmt::format("{} holds the leader key, and runs Patroni: it ends when etcd says so", view.leader->name)};
         return wait_for_silence(fmt::format("{} holds the leader key", view.leader->name));
     }
-    if (was_released(status)) return {true, now, {}, "the last leader stopped its server and released the key"};
+    if (was_released(status))
+        return {true, now, heartbeat.changed_at(), "the last leader stopped its server and released the key"};
     if (holder_is_pgkeel && status.holder == self)
         return {true, now, {}, "the key has vanished, and this node held it last"};
     if (heartbeat.ever()) return wait_for_silence("the key vanished without a release");

@@ -187,7 +187,7 @@ std::string Cluster::config_text(const std::string& standby_cluster) const {
 void Cluster::kill_agent(Host& host) {
     if (!host.agent) return;
     // The loop's end destroys every coroutine, and they refer to the node.
-    host.clock->stall_until({});
+    host.clock->go_on();
     if (Machine& m = host.machine; m.state == State::stopping)  // PostgreSQL goes on with it alone
         world_.surely_at(world_.now() + 200ms, [&m, life = m.life] {
             if (m.life != life || m.state != State::stopping) return;
@@ -334,6 +334,7 @@ void Cluster::check_election() {
     const Machine& w = winner->machine;
     for (const auto& other : hosts_) {
         const Machine& m = other->machine;
+        if (other->clock->stalled_since(world_.now() - 5s)) continue;  // it did not answer
         if (&m == &w || m.state != State::standby || other->agent->node->last().history_diverged) continue;
         if (std::pair(m.timeline, m.position) > std::pair(w.timeline, w.position))
             violate(fmt::format("{} leads with {}/{} although {} is at {}/{}", w.name, w.timeline.id,
@@ -655,7 +656,7 @@ void Cluster::heal() {
         host->machine.hung = false;
         host->storage.now = {};
         for (auto& [name, sender] : host->machine.senders) sender.stands_still_until = {};
-        host->clock->stall_until({});
+        host->clock->go_on();
         if (host->agent) host->agent->store.answers_late = 0ms;
         if (host->agent && host->agent->ended) kill_agent(*host);
         start_agent(*host);
@@ -740,6 +741,8 @@ std::string Cluster::describe() const {
             text += host->agent->ended ? "agent ended" : fmt::format("agent: {}", host->agent->node->state());
         text += "\n";
     }
+    for (const etcd::KeyValue& key : etcd_.range(keys().prefix).values)
+        text += fmt::format("{} = {}\n", key.key, key.value);
     return text;
 }
 

@@ -6,6 +6,9 @@
 
 namespace pgkeel::simulation {
 
+/// Whether a process that stands still goes on: it may do so before its time.
+constexpr Duration look_again = std::chrono::milliseconds(100);
+
 std::uint64_t Random::next() {
     // splitmix64
     std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
@@ -67,9 +70,10 @@ void HostClock::fire(const std::shared_ptr<Pending>& pending) {
         pending->action();
         return;
     }
-    pending->event = world_.at(stalled_until_, [this, weak = std::weak_ptr(pending)] {
-        if (const auto alive = weak.lock()) fire(alive);
-    });
+    pending->event =
+        world_.at(std::min(stalled_until_, world_.now() + look_again), [this, weak = std::weak_ptr(pending)] {
+            if (const auto alive = weak.lock()) fire(alive);
+        });
 }
 
 }  // namespace pgkeel::simulation

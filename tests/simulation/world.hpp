@@ -2,6 +2,7 @@
 #include "async/clock.hpp"
 #include "base/clock.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -73,8 +74,10 @@ class HostClock final : public Clock {
     Instant true_time(Instant when) const;
 
     /// The process that reads this clock is stopped until `end`, true time: its alarms come late.
-    void stall_until(Instant end) { stalled_until_ = end; }
-    bool stalled() const { return world_.now() < stalled_until_; }
+    void stall_until(Instant end) { stalled_until_ = std::max(stalled_until_, end); }
+    void go_on() { stalled_until_ = {}; }
+    bool stalled() const { return stalled_since(world_.now()); }
+    bool stalled_since(Instant when) const { return when < stalled_until_; }
 
   private:
     struct Pending {
