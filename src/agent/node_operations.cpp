@@ -270,6 +270,11 @@ Task<> Node::follow(std::string source) {
         tell_role(Callback::on_role_change);
 }
 
+/// Meanwhile the cluster may have become another's standby cluster, or stand alone again: then it is measured anew.
+void Node::note_comparison(const std::string& with, std::int64_t epoch) {
+    seen_.history_checked_epoch = ha::is_remote_source(with) == seen_.settings.standby_cluster ? epoch : 0;
+}
+
 Task<> Node::compare_history(std::string leader) {
     const std::optional<Member> member = whose_history(leader);
     const std::int64_t epoch = seen_.view->leader ? seen_.view->leader->create_revision : 0;
@@ -282,7 +287,7 @@ Task<> Node::compare_history(std::string leader) {
         co_await out_.clock.sleep_for(500ms);
         co_return;
     }
-    seen_.history_checked_epoch = epoch;
+    note_comparison(leader, epoch);
     seen_.history_diverged = compared->needs_rewind;
     lost_wal_ = compared->lost;
     if (compared->needs_rewind) log::warning("my history has left {}'s: {}", leader, compared->why);
@@ -329,7 +334,7 @@ Task<> Node::rejoin(std::string leader_name) {
         if (compared.error().code == Errc::not_found || remote) co_await start_standby(ha::wal_source(seen_));
         co_return;
     }
-    seen_.history_checked_epoch = epoch;
+    note_comparison(leader_name, epoch);
     seen_.history_diverged = compared->needs_rewind;
     lost_wal_ = compared->lost;
     if (compared->needs_rewind && !co_await heal_history(leader, compared->why)) co_return;
