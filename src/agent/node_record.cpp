@@ -125,9 +125,11 @@ StatusKey Node::status_to_publish() const {
 }
 
 Task<> Node::update_history() {
-    auto lines = co_await out_.server.timeline_history(seen_.server.timeline);
+    const Timeline timeline = seen_.server.timeline;
+    auto lines = co_await out_.server.timeline_history(timeline);
     if (!lines) {
-        log::warning("could not read the history of timeline {}: {}", seen_.server.timeline.id, lines.error().line());
+        log::warning("could not read the history of timeline {}: {}", timeline.id, lines.error().line());
+        seen_.history_told = timeline;
         co_return;
     }
     std::vector<HistoryEntry> history = std::move(*lines);
@@ -149,7 +151,10 @@ Task<> Node::update_history() {
     writes.push_back(etcd::Operation::put(keys_.history(), cluster::write_history(history)));
     const auto put = co_await out_.store.commit(
         {{etcd::Compare::holds(keys_.leader(), identity_.name)}, std::move(writes), {}}, out_.clock.now() + 1s);
-    if (put) earlier_leader_ = {};  // its account is closed
+    if (put && put->succeeded) {
+        earlier_leader_ = {};  // its account is closed
+        seen_.history_told = timeline;
+    }
     if (!put) log::warning("could not write the key history: {}", put.error().line());
 }
 

@@ -368,7 +368,10 @@ Decision decide_leading(const Snapshot& s) {
     }
     // Before a switchover, which asks who has left it.
     const bool history_needed = s.view->has_history || s.server.timeline > Timeline{1};
-    if (s.server.is_primary() && s.server.timeline && history_needed && s.view->timeline() != s.server.timeline)
+    // A timeline may begin more than one after its parent: others are in the archive.
+    const bool told = s.view->has_history && s.history_told == s.server.timeline;
+    if (s.server.is_primary() && s.server.timeline && history_needed && !told &&
+        s.view->timeline() != s.server.timeline)
         return {UpdateHistory{}, Reason::history_outdated,
                 fmt::format("updating the history key for timeline {}", s.server.timeline.id)};
     if (auto requested_failover = decide_requested_failover(s)) return std::move(*requested_failover);

@@ -69,6 +69,7 @@ struct Snapshot {
     Instant server_starting_since{};         ///< when the running server was first seen not to accept connections
     Instant position_moved_at{};             ///< when a look last found more WAL on this standby than the one before
     Instant server_halted_since{};           ///< when its postmaster was first seen halted; reset when it goes on
+    Timeline history_told;                   ///< whose history this process has written last, or could not read
     std::int64_t history_checked_epoch = 0;  ///< the leader's history was compared with ours under this epoch
     bool history_diverged = false;           ///< … and it showed that ours has to be rewound
     Instant history_tried_at{};              ///< when that was tried last, also in vain

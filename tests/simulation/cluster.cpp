@@ -663,12 +663,18 @@ void Cluster::heal() {
     }
 }
 
+const Machine& Cluster::on_the_newest_timeline() const {
+    return (*std::ranges::max_element(hosts_, {}, [](const auto& host) { return host->machine.timeline; }))->machine;
+}
+
+Timeline Cluster::next_timeline(const Machine& machine) const {
+    return {(archive_ ? on_the_newest_timeline() : machine).timeline.id + 1};
+}
+
 bool Cluster::archive_forbids_start_of(const Machine& machine) const {
     if (!archive_ || machine.starts_as_primary) return false;
-    return std::ranges::any_of(hosts_, [&](const auto& host) {
-        const Machine& other = host->machine;
-        return other.timeline > machine.timeline && machine.diverged_from(other);
-    });
+    const Machine& newest = on_the_newest_timeline();
+    return newest.timeline > machine.timeline && machine.diverged_from(newest);
 }
 
 std::string Cluster::check_liveness() const {

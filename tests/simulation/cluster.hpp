@@ -45,6 +45,8 @@ class Cluster {
     /// "requested timeline … is not a child of this server's history": a standby that finds the history of the newest
     /// timeline in the archive, and has WAL of its own beyond where that one begins, does not start.
     bool archive_forbids_start_of(const Machine& machine) const;
+    /// What a promotion goes on to: one more than its own, or than the newest in the archive.
+    Timeline next_timeline(const Machine& machine) const;
     void ship_wal_of(Machine& primary);
     void ended_in_order(const Machine& primary);
     void asked_to_promote(Machine& machine);
@@ -93,6 +95,7 @@ class Cluster {
     std::string config_text(const std::string& standby_cluster) const;
     // remote_cluster.cpp
     bool follows_another_cluster() const { return seed_ % 5 == 0; }
+    const Machine& on_the_newest_timeline() const;
     /// Most clusters live for two or three elections: more seeds find more than longer lives. Some go on, so that what
     /// adds up is found too.
     bool lives_long() const { return seed_ % 64 == 0; }

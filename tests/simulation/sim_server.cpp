@@ -179,7 +179,7 @@ Task<Result<>> SimServer::promote(Duration timeout) {
             m.senders.clear();
             m.acknowledged = {};
             m.history.push_back({m.timeline, m.position, "no recovery target specified", {}, {}});
-            m.timeline.id += 1;
+            m.timeline = c.next_timeline(m);
             m.state = State::primary;
             m.starts_as_primary = true;
             m.standby_signal = false;
