@@ -198,7 +198,7 @@ class Node {
     Task<> checkpoint_after_promote();
     void make_up_for_checkpoint();
     Task<> update_history();
-    void note_comparison(const std::string& with, std::int64_t epoch);
+    bool note_comparison(const std::string& with, std::int64_t epoch, const postgres::Server::Divergence& found);
     Task<> compare_history(std::string leader);
     /// Asked at the last moment: whether the server may (still) be started so.
     std::function<bool()> start_guard(bool as_primary);

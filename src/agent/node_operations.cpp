@@ -270,9 +270,13 @@ Task<> Node::follow(std::string source) {
         tell_role(Callback::on_role_change);
 }
 
-/// Meanwhile the cluster may have become another's standby cluster, or stand alone again: then it is measured anew.
-void Node::note_comparison(const std::string& with, std::int64_t epoch) {
-    seen_.history_checked_epoch = ha::is_remote_source(with) == seen_.settings.standby_cluster ? epoch : 0;
+/// False: meanwhile the cluster has become another's standby cluster, or stands alone again, and is measured anew.
+bool Node::note_comparison(const std::string& with, std::int64_t epoch, const postgres::Server::Divergence& found) {
+    if (ha::is_remote_source(with) != seen_.settings.standby_cluster) return false;
+    seen_.history_checked_epoch = epoch;
+    seen_.history_diverged = found.needs_rewind;
+    lost_wal_ = found.lost;
+    return true;
 }
 
 Task<> Node::compare_history(std::string leader) {
@@ -287,10 +291,8 @@ Task<> Node::compare_history(std::string leader) {
         co_await out_.clock.sleep_for(500ms);
         co_return;
     }
-    note_comparison(leader, epoch);
-    seen_.history_diverged = compared->needs_rewind;
-    lost_wal_ = compared->lost;
-    if (compared->needs_rewind) log::warning("my history has left {}'s: {}", leader, compared->why);
+    if (note_comparison(leader, epoch, *compared) && compared->needs_rewind)
+        log::warning("my history has left {}'s: {}", leader, compared->why);
 }
 
 /// Ends what runs, and recovers from a crash: only then it is known where this server's WAL ends.
@@ -334,10 +336,8 @@ Task<> Node::rejoin(std::string leader_name) {
         if (compared.error().code == Errc::not_found || remote) co_await start_standby(ha::wal_source(seen_));
         co_return;
     }
-    note_comparison(leader_name, epoch);
-    seen_.history_diverged = compared->needs_rewind;
-    lost_wal_ = compared->lost;
-    if (compared->needs_rewind && !co_await heal_history(leader, compared->why)) co_return;
+    const bool counts = note_comparison(leader_name, epoch, *compared);
+    if (counts && compared->needs_rewind && !co_await heal_history(leader, compared->why)) co_return;
     const std::string source = ha::wal_source(seen_);
     co_await start_standby(source.empty() ? leader_name : source);
 }
