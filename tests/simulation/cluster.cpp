@@ -97,15 +97,16 @@ struct Cluster::Host {
     bool may_lose_agent() const { return agent != nullptr && !guardians->missing_for(Duration::zero()); }
 };
 
-Cluster::Cluster(std::uint64_t seed, bool journal) : seed_(seed), journal_(journal), world_(seed), etcd_(world_) {
+Cluster::Cluster(std::uint64_t seed, ClusterOptions options)
+    : seed_(seed), options_(options), world_(seed), etcd_(world_) {
     const std::size_t nodes = 2 + world_.random.below(3);
-    ttl_ = world_.random.chance(0.6) ? 5 : world_.random.chance(lives_long() ? 0.5 : 0.95) ? 3 : 30;
+    ttl_ = world_.random.chance(0.6) ? 5 : world_.random.chance(options_.long_life ? 0.5 : 0.97) ? 3 : 30;
     if (world_.random.chance(0.6)) mode_ = world_.random.chance(0.6) ? "quorum" : "on";
     strict_ = world_.random.chance(0.4);
     node_count_ = world_.random.chance(0.3) ? 2 : 1;
     failsafe_ = world_.random.chance(0.4);
     archive_ = world_.random.chance(0.4);
-    faults_apart_ = world_.random.chance(0.5) ? 3s : lives_long() ? 9s : 6s;
+    faults_apart_ = world_.random.chance(0.5) ? 3s : options_.long_life ? 9s : 6s;
     if (follows_another_cluster()) mode_ = "off";  // who follows another cluster gives up what its own has acknowledged
     for (int kind = 0; kind < kinds_of_fault; ++kind)
         if (world_.random.chance(0.4)) kinds_.insert(kind);
@@ -706,7 +707,7 @@ void Cluster::run_until_alive(Duration time) {
     constexpr Duration step = 500ms;
     for (int good = 0; good < 2 && violation_.empty() && world_.now() < end;) {
         world_.run_until(std::min(end, world_.now() + step));
-        good = check_liveness().empty() && !lives_long() ? good + 1 : 0;
+        good = check_liveness().empty() && !options_.long_life ? good + 1 : 0;
     }
 }
 
@@ -720,7 +721,7 @@ std::string Cluster::run() {
     run_until_alive(10s);
     if (violation_.empty()) {
         const std::chrono::seconds ttl(ttl_);
-        const Duration time = lives_long() ? std::max<Duration>(60s, 6 * ttl) : std::max<Duration>(12s, 2 * ttl);
+        const Duration time = options_.long_life ? std::max<Duration>(60s, 6 * ttl) : std::max<Duration>(10s, 2 * ttl);
         faulty_ = true;
         plan_demotion_and_promotion(time);
         schedule_fault();

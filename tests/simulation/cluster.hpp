@@ -16,6 +16,11 @@
 
 namespace pgkeel::simulation {
 
+struct ClusterOptions {
+    bool journal = false;    ///< keep what happens, for `World::journal`
+    bool long_life = false;  ///< one minute of faults and more in place of a few elections
+};
+
 /// A whole cluster of real agents (agent::Node, ha::decide, the transactions) on a virtual clock, etcd, network and
 /// PostgreSQL.
 ///
@@ -25,8 +30,7 @@ namespace pgkeel::simulation {
 /// that was acknowledged and is not in the history of whoever leads next, or could be missing there.
 class Cluster {
   public:
-    /// \param journal  keep what happens, for `World::journal`: it costs more than all checks
-    explicit Cluster(std::uint64_t seed, bool journal = false);
+    explicit Cluster(std::uint64_t seed, ClusterOptions options = {});
     ~Cluster();
 
     /// Runs to the end or to the first violation. Empty: everything held.
@@ -55,7 +59,7 @@ class Cluster {
     PeerStatus peer_status(const std::string& from, const std::string& to) const;
     template <class... Args>
     void noted(fmt::format_string<Args...> text, Args&&... args) {
-        if (journal_) world_.note(fmt::format(text, std::forward<Args>(args)...));
+        if (options_.journal) world_.note(fmt::format(text, std::forward<Args>(args)...));
     }
     double start_failures = 0;
 
@@ -96,9 +100,6 @@ class Cluster {
     // remote_cluster.cpp
     bool follows_another_cluster() const { return seed_ % 5 == 0; }
     const Machine& on_the_newest_timeline() const;
-    /// Most clusters live for two or three elections: more seeds find more than longer lives. Some go on, so that what
-    /// adds up is found too.
-    bool lives_long() const { return seed_ % 64 == 0; }
     /// Runs for `time`, or until the cluster has been alive for a while.
     void run_until_alive(Duration time);
     void plan_demotion_and_promotion(Duration fault_time);
@@ -107,7 +108,7 @@ class Cluster {
     void patch_config(const std::string& standby_cluster);
 
     std::uint64_t seed_;
-    bool journal_;
+    ClusterOptions options_;
     World world_;
     SimEtcd etcd_;
     std::vector<std::unique_ptr<Host>> hosts_;

@@ -2,7 +2,7 @@
 # Plants each mistake of this folder into a copy of its source, links the simulation with it and demands that the simulation
 # reports a violation. This is what "no violation in N seeds" is worth.
 #
-# usage: run.sh BUILD_DIRECTORY [NAME...]     SEEDS_MAX=2000 JOBS=2 run.sh build/release
+# usage: run.sh BUILD_DIRECTORY [NAME...]     SEEDS_MAX=20000 LONG_SEEDS_MAX=2000 JOBS=2 run.sh build/release
 #
 # A mistake is a file NAME.planted: why it is unsafe, then for each source "file PATH" and one or more replacements between
 # <<<< ==== >>>>, whose old text must be in the source exactly once. Nothing in the source tree is touched.
@@ -11,7 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source_root=$(cd "$here/../../.." && pwd)
 build=$(cd "$1" && pwd)
 shift
-seeds_max=${SEEDS_MAX:-2000}
+seeds_max=${SEEDS_MAX:-20000}
+long_seeds_max=${LONG_SEEDS_MAX:-2000}
 seconds_max=${SECONDS_MAX:-400}
 work=$build/planted
 mkdir -p "$work"
@@ -74,14 +75,19 @@ try() {
     link=$(command_for "$target")
     link=${link//" -o $target"/"$objects -o $directory/simulation"}
     if ! problem=$(eval "$link" 2>&1); then echo "$name: it does not link: $problem"; return 1; fi
-    output=$(timeout "$seconds_max" "$directory/simulation" --threads 1 --seeds 1 "$seeds_max" 2> /dev/null)
-    status=$?
-    if [ $status = 1 ] && [[ $output =~ seed\ ([0-9]+):\ ([^$'\n']*) ]]; then
-        printf '%-46s %5d  %s\n' "$name" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
-        rm -rf "$directory"
-        return 0
-    fi
-    printf '%-46s %5s  NOT FOUND in %d seeds (exit status %d)\n' "$name" - "$seeds_max" $status
+    local life
+    for life in short long; do
+        local options=(--seeds 1 "$seeds_max")
+        [ $life = short ] || options=(--long --seeds 1 "$long_seeds_max")
+        output=$(timeout "$seconds_max" "$directory/simulation" --threads 1 "${options[@]}" 2> /dev/null)
+        status=$?
+        if [ $status = 1 ] && [[ $output =~ seed\ ([0-9]+):\ ([^$'\n']*) ]]; then
+            printf '%-46s %5d %-5s  %s\n' "$name" "${BASH_REMATCH[1]}" $life "${BASH_REMATCH[2]}"
+            rm -rf "$directory"
+            return 0
+        fi
+    done
+    printf '%-46s %5s %-5s  NOT FOUND in %d short and %d long lives (exit status %d)\n' "$name" - - "$seeds_max" "$long_seeds_max" $status
     return 1
 }
 
@@ -89,15 +95,19 @@ if [ $# -eq 0 ]; then
     for file in "$here"/*.planted; do set -- "$@" "$(basename "$file" .planted)"; done
 fi
 export -f try plant replace command_for
-export here source_root work seeds_max seconds_max
-printf '%-46s %5s  %s\n' "planted mistake" seeds "found as"
+export here source_root work seeds_max long_seeds_max seconds_max
+printf '%-46s %5s %-5s  %s\n' "planted mistake" seeds lives "found as"
 table=$work/table
 printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I '{}' bash -c 'try {}' | tee "$table"
 status=$?
 # A violation is the mistake's doing only if the sources without it have none in the same seeds.
-most=$(awk '$2 ~ /^[0-9]+$/ && $2 > most { most = $2 } END { print most + 0 }' "$table")
-if [ "$most" -gt 0 ] && ! tests/simulation/pgkeel-simulation --seeds 1 "$most" 2> /dev/null | tail -n 3; then
-    echo "the sources without a mistake have a violation too"
-    status=1
-fi
+for life in short long; do
+    most=$(awk -v life=$life '$2 ~ /^[0-9]+$/ && $3 == life && $2 > most { most = $2 } END { print most + 0 }' "$table")
+    options=(--seeds 1 "$most")
+    [ $life = short ] || options=(--long "${options[@]}")
+    if [ "$most" -gt 0 ] && ! tests/simulation/pgkeel-simulation "${options[@]}" 2> /dev/null | tail -n 3; then
+        echo "the sources without a mistake have a violation too"
+        status=1
+    fi
+done
 exit $status
