@@ -52,6 +52,8 @@ def arguments():
                         help="the pgkeel to measure (default: build/release/pgkeel)")
     parser.add_argument("--load", type=float, default=1.5, metavar="LOAD", help="wait until the load is below (default: 1.5)")
     parser.add_argument("--load-wait", type=float, default=600, metavar="SECONDS", help="but no longer, all waits together (default: 600)")
+    parser.add_argument("--config", action="append", default=[], metavar="KEY=VALUE",
+                        help="change the dynamic configuration of pgkeel's cluster first; may be given more than once")
     parser.add_argument("--keep", action="store_true", help="leave data and logs where they are")
     options = parser.parse_args()
     if options.rounds is not None and options.rounds < 1:
@@ -116,7 +118,7 @@ def measure(name, directory, options, quiet_deadline, save):
     """One cluster from start to end. A failure ends it, and is part of the result."""
     wait_for_quiet(options, quiet_deadline)
     path = os.path.join(directory, name)
-    cluster = PgkeelCluster(path, options.program) if name == "pgkeel" else PatroniCluster(path)
+    cluster = PgkeelCluster(path, options.program, options.config) if name == "pgkeel" else PatroniCluster(path)
     result = {"title": cluster.title, "load_before": processes.load_1_minute(), "failure": "it was ended early",
               "run": this_run(name, options)}
 
@@ -178,6 +180,8 @@ def main():
         "versions": "; ".join([
             first_line("/usr/lib/postgresql/15/bin/postgres", "--version"), first_line("etcd", "--version"),
             f"Patroni {debian_version('patroni')}", f"HAProxy {debian_version('haproxy')}"])}
+    if options.config:
+        about["notes"] = [f"pgkeel's cluster was changed: {', '.join(options.config)}."] + NOTES
     out = options.out or os.path.join(REPOSITORY, "bench/results", about["date"] + "-failover.md")
     results = {}
     if options.beside:

@@ -14,9 +14,10 @@ from cluster import Cluster, EtcdMember, Node
 class PgkeelCluster(Cluster):
     title = "pgkeel"
 
-    def __init__(self, directory, program):
+    def __init__(self, directory, program, config=()):
         super().__init__(directory)
         self.program = program
+        self.config = config  # KEY=VALUE, as for edit-config
 
     def _up(self):
         command = [self.program, "up", "-d", "--not-current", "--dir", self.directory]
@@ -42,6 +43,10 @@ class PgkeelCluster(Cluster):
                                    f"https://127.0.0.1:{node['rest_port']}"))
         for member in plan["etcd"]:
             self.etcd.append(EtcdMember(member["name"], f"https://127.0.0.1:{member['client_port']}"))
+        if self.config:
+            changes = [word for change in self.config for word in ("-s", change)]
+            subprocess.run([self.program, "edit-config", "--force", "--dir", self.directory] + changes, check=True,
+                           capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
 
     def start_missing(self):
         self._up()
