@@ -226,6 +226,9 @@ Task<bool> Node::start_standby(std::string follow) {
         co_return false;
     }
     seen_.following = source || follow == ha::archive_source ? follow : std::string{};
+    // What was seen last may be from before the data came.
+    seen_.server.data_directory = DataDirectory::present;
+    seen_.server.standby_signal = true;
     tell_role(Callback::on_start);
     co_return true;
 }

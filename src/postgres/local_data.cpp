@@ -142,6 +142,22 @@ Task<Result<>> must_be_primary(Clock& clock, const config::AgentConfig& agent, M
     co_return Result<>{};
 }
 
+/// What pg_rewind has made is consistent once it has replayed all up to where the primary would have put its next
+/// record. Behind a segment that was just ended that is past a header which nobody writes before there is a record:
+/// without one a standby of an idle primary would accept no connections for a long while.
+Task<Result<>> write_a_record(Clock& clock, const config::AgentConfig& agent, Member leader) {
+    const Deadline deadline = clock.now() + question_time;
+    Login login{.endpoint = endpoint_of(leader), .user = rewind_user(agent), .database = agent.postgresql.database};
+    auto connection = co_await Connection::open(clock, std::move(login), deadline);
+    if (!connection) co_return std::unexpected(std::move(connection.error()));
+    // It waits for no synchronous standby: this node may be the only one.
+    for (const char* sql :
+         {"SET synchronous_commit = local", "SELECT pg_logical_emit_message(true, 'pgkeel', 'a node was rewound')"})
+        if (auto done = co_await (*connection)->query(sql, {}, deadline); !done)
+            co_return std::unexpected(std::move(done.error()));
+    co_return Result<>{};
+}
+
 /// `leader` with the one of its hosts that is the primary: the other cluster of a standby cluster may name several.
 Task<Result<Member>> primary_among(Clock& clock, const config::AgentConfig& agent, Member leader) {
     const auto hosts = split_commas(leader.host), ports = split_commas(leader.port);
@@ -243,6 +259,9 @@ Task<Result<>> LocalServer::rewind(Member from) {
                           restore == parameters.recovery.end() ? std::string() : restore->second};
     auto done = co_await run_rewind(programs_, files_, std::move(request), deadline, &cancel);
     observer_.want_control();
+    if (done)
+        if (const auto written = co_await write_a_record(clock_, agent_, leader); !written)
+            log::warning("this node may wait for the next record of {}'s WAL: {}", leader.name, written.error().line());
     co_return done;
 }
 
