@@ -64,7 +64,7 @@ class HeartbeatWatch {
 struct Takeover {
     bool allowed = false;
     Instant allowed_at = Instant::max();  ///< when waiting alone will allow it; max: it will not
-    /// The last holder acknowledges nothing any more from here on, when that is known from waiting alone.
+    /// The last holder acknowledges nothing any more from here on; zero: it is not known since when.
     Instant silent_since{};
     std::string why;
 };

@@ -116,6 +116,13 @@ TEST(takeover, is_allowed_at_once_after_a_release) {
     EXPECT_TRUE(ask(standby().released()).allowed);
 }
 
+TEST(takeover, answers_count_from_when_the_release_was_seen) {
+    BuildSnapshot b = standby().released();
+    ++b.s.view->status.mod_revision;  // another one has taken and released it since the last look
+    b.s.heartbeat.saw(b.s.view->status, BuildSnapshot::start + 1s);
+    EXPECT_EQ(ask(b.at(2s)).silent_since, BuildSnapshot::start + 1s);
+}
+
 TEST(takeover, of_a_key_that_was_released_and_taken_again_waits) {
     BuildSnapshot b = standby();
     b.s.view->status.released_epoch = 30;  // an old mark that a later holder has not cleared
