@@ -509,6 +509,7 @@ void Cluster::make_fault() {
                 etcd_.keep_alive_lies = false;
                 cut_.erase({"etcd", name});
                 etcd_.revoke_some_lease();
+                last_fault_ = world_.now();
             });
             break;
         case 8:
