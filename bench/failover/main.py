@@ -181,7 +181,8 @@ def main():
             first_line("/usr/lib/postgresql/15/bin/postgres", "--version"), first_line("etcd", "--version"),
             f"Patroni {debian_version('patroni')}", f"HAProxy {debian_version('haproxy')}"])}
     if options.config:
-        about["notes"] = [f"pgkeel's cluster was changed: {', '.join(options.config)}."] + NOTES
+        kept = [note for note in NOTES if not ("asynchronous" in note and "synchronous_mode" in str(options.config))]
+        about["notes"] = [f"pgkeel's cluster was changed: {', '.join(options.config)}."] + kept
     out = options.out or os.path.join(REPOSITORY, "bench/results", about["date"] + "-failover.md")
     results = {}
     if options.beside:
