@@ -75,16 +75,11 @@ longest_pause() {
         { last[$1] = $6 }
         END { for (c in last) if (till - last[c] > most) most = till - last[c]; printf "%d\n", most * 1000 }' "$scratch/acknowledged"
 }
-missing() {
-    cp "$scratch/acknowledged" "$scratch/copy"
-    head -n "$(wc -l <"$scratch/copy")" "$scratch/copy" | cut -d' ' -f1,2 | sort >"$scratch/expected"
-    sql "select client || ' ' || n from routed" | sort | comm -23 "$scratch/expected" -
-}
 nothing_has_moved() {
     local pause
     [ "$(leader_key)" = "$lead_key" ] || failed "$1: the leader key is '$(leader_key)', and was '$lead_key'"
     [ "$(primary) $(timeline) $(postmaster_pid "$lead")" = "$lead $line $server" ] || failed "$1: the primary is $(primary) on $(timeline)"
-    [ -z "$(missing)" ] || failed "$1: acknowledged rows are lost: $(missing | wc -l), $(missing | head -5 | tr '\n' ' ')"
+    [ -z "$(lost_routed_rows)" ] || failed "$1: acknowledged rows are lost: $(lost_routed_rows | wc -l), $(lost_routed_rows | head -5 | tr '\n' ' ')"
     # A primary that loses the lead stops; the next one comes after more than this.
     pause=$(longest_pause "$began_all")
     [ "$pause" -lt 3000 ] || failed "$1: a client waited $pause ms"
@@ -128,12 +123,7 @@ for name in etcd-1 etcd-2 etcd-3; do
     pid_of[$name]=$(agent_pid $name)
 done
 within 60 is_healthy || failed "the new cluster has no two streaming replicas: $(members)"
-sql 'create table routed (client int, n int, port int, timeline int, primary key (client, n))'
-: >"$scratch/acknowledged"
-python3 "$(dirname "$0")/routing_clients.py" "$dir" "$scratch/acknowledged" >"$scratch/clients.log" 2>&1 &
-clients=$!
-started+=("$clients")
-within 10 grep -q running "$scratch/clients.log" || failed "the clients do not run: $(cat "$scratch/clients.log")"
+start_routed_clients
 within 10 writes_went_on 100 || failed "the clients do not write: $(cat "$scratch/clients.log")"
 lead=$(primary) line=$(timeline) server=$(postmaster_pid "$(primary)") lead_key=$(leader_key)
 began_all=$(now)
@@ -220,6 +210,6 @@ kill "$clients"
 wait "$clients" || true
 grep -v running "$scratch/clients.log" | sed 's/^/   /'
 if grep -q "WRONG SERVER\|NOT SERVED\|Traceback" "$scratch/clients.log"; then failed "the clients: $(cat "$scratch/clients.log")"; fi
-[ -z "$(missing)" ] || failed "acknowledged rows are lost: $(missing | wc -l), $(missing | head -5 | tr '\n' ' ')"
+[ -z "$(lost_routed_rows)" ] || failed "acknowledged rows are lost: $(lost_routed_rows | wc -l), $(lost_routed_rows | head -5 | tr '\n' ' ')"
 "$pgkeel" down --purge --force --dir "$dir" >"$scratch/said" 2>&1 || failed "down"
 echo "all good: $(acknowledged) rows in $SECONDS s"

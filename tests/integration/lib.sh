@@ -133,6 +133,22 @@ lost_rows() {
     sql 'select n from numbered' | sort | comm -23 "$scratch/expected" -
 }
 
+# Clients that write through the proxy's listeners, all the time; each acknowledged row is a line "client number port timeline begin end".
+start_routed_clients() {
+    sql 'create table routed (client int, n int, port int, timeline int, primary key (client, n))'
+    : >"$scratch/acknowledged"
+    python3 "$(dirname "$0")/routing_clients.py" "$dir" "$scratch/acknowledged" >"$scratch/clients.log" 2>&1 &
+    clients=$!
+    started+=("$clients")
+    within 10 grep -q running "$scratch/clients.log" || failed "the clients do not run: $(cat "$scratch/clients.log")"
+}
+# Their acknowledged rows that the primary does not have; one line each.
+lost_routed_rows() {
+    cp "$scratch/acknowledged" "$scratch/copy"
+    head -n "$(wc -l <"$scratch/copy")" "$scratch/copy" | cut -d' ' -f1,2 | sort >"$scratch/expected"
+    sql "select client || ' ' || n from routed" | sort | comm -23 "$scratch/expected" -
+}
+
 # What has to hold after each step.
 expect_healthy() {
     local seen

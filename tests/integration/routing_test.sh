@@ -91,17 +91,7 @@ else
 fi
 
 step "writers and reconnecting clients, while the primary moves and dies"
-sql 'create table routed (client int, n int, port int, timeline int, primary key (client, n))'
-: >"$scratch/acknowledged"
-python3 "$(dirname "$0")/routing_clients.py" "$dir" "$scratch/acknowledged" >"$scratch/clients.log" 2>&1 &
-clients=$!
-started+=("$clients")
-within 10 grep -q running "$scratch/clients.log" || failed "the clients do not run: $(cat "$scratch/clients.log")"
-missing() {
-    cp "$scratch/acknowledged" "$scratch/copy"
-    head -n "$(wc -l <"$scratch/copy")" "$scratch/copy" | cut -d' ' -f1,2 | sort >"$scratch/expected"
-    sql "select client || ' ' || n from routed" | sort | comm -23 "$scratch/expected" -
-}
+start_routed_clients
 # recovered WHAT: the cluster is whole, every writer writes, and nothing acknowledged is lost.
 recovered() {
     local writer
@@ -112,7 +102,7 @@ recovered() {
         wrote_on() { [ "$(grep -c "^$writer " "$scratch/acknowledged" || true)" -gt "$before" ]; }
         within 20 wrote_on || failed "$1: client $writer does not write again; $(tail -3 "$scratch/acknowledged")"
     done
-    [ -z "$(missing)" ] || failed "$1: acknowledged rows are lost: $(missing | wc -l), $(missing | head -5 | tr '\n' ' ')"
+    [ -z "$(lost_routed_rows)" ] || failed "$1: acknowledged rows are lost: $(lost_routed_rows | wc -l), $(lost_routed_rows | head -5 | tr '\n' ' ')"
     [ "$(through primary "select current_setting('port')::int")" = "$(port_of "$(leader)")" ] || failed "$1: primary does not lead to the leader"
 }
 recovered "the beginning"

@@ -49,6 +49,18 @@ TEST(decide, leader_brings_the_history_key_up_to_date) {
     EXPECT_EQ(gist(b), "wait, leading");
 }
 
+TEST(decide, leader_writes_the_history_of_a_timeline_that_skips_numbers_once) {
+    BuildSnapshot b = leader();
+    b.s.server.timeline = Timeline{5};  // 2 to 4 are in the archive
+    b.s.view->has_history = true;
+    b.s.view->history = {{Timeline{1}, here, "", "", ""}};
+    EXPECT_EQ(gist(b), "update_history, history_outdated");
+    b.s.history_told = Timeline{5};
+    EXPECT_EQ(gist(b), "wait, leading");
+    b.s.view->has_history = false;
+    EXPECT_EQ(gist(b), "update_history, history_outdated") << "somebody has removed it";
+}
+
 TEST(decide, standby_follows_a_new_leader_and_compares_histories) {
     EXPECT_EQ(gist(standby()), "follow, leader_changed");
     BuildSnapshot b = standby();

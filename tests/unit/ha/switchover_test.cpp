@@ -107,6 +107,16 @@ TEST(switchover, that_cannot_be_is_cleared) {
               "cleared");
 }
 
+TEST(switchover, goes_to_nobody_who_has_left_the_history) {
+    BuildSnapshot b = leader().requests(switchover("pg-a", "pg-c"));
+    b.s.server.timeline = Timeline{2};
+    b.s.view->has_history = true;
+    b.s.view->history = {{Timeline{1}, BuildSnapshot::position, "", "", ""}};
+    EXPECT_EQ(candidate_of(b), "pg-c") << "it has not come to the new timeline yet";
+    b.s.view->history.front().lsn.bytes -= 8;
+    EXPECT_EQ(candidate_of(b), "cleared") << "the cluster went on from before where its WAL ends";
+}
+
 TEST(switchover, says_why_nobody_can_take_over) {
     const auto decision = decide_requested_failover(leader().asked_in_vain("pg-b").requests(failover_to("pg-b")));
     ASSERT_TRUE(decision);
