@@ -327,7 +327,7 @@ void Node::start_operation(const ha::Action& action) {
     using ha::Operation;
     if (std::holds_alternative<ha::BootstrapCluster>(action)) start(Operation::bootstrap, bootstrap());
     if (const auto* clone_from = std::get_if<ha::Clone>(&action)) start(Operation::clone, clone(clone_from->from));
-    if (std::holds_alternative<ha::KillRemains>(action)) start(Operation::stop, kill_and_note());
+    if (std::holds_alternative<ha::KillRemains>(action)) start(Operation::stop, out_.server.kill_everything());
     if (const auto* how = std::get_if<ha::StartServer>(&action))
         start(Operation::start, start_server(how->as_primary, how->follow));
     if (const auto* how = std::get_if<ha::Rejoin>(&action)) start(Operation::rejoin, rejoin(how->leader));
@@ -417,10 +417,10 @@ void Node::fence(const std::string& why) {
     log::critical("killing every process of PostgreSQL: {}", why);
     if (std::exchange(fencing_, true)) return;
     out_.server.cancel();
-    spawn(out_.executor, "fence", kill_and_note());
+    spawn(out_.executor, "fence", end_fenced());
 }
 
-Task<> Node::kill_and_note() {
+Task<> Node::end_fenced() {
     co_await out_.server.kill_everything();
     seen_.stopped_to_demote = true;
     fencing_ = false;

@@ -163,7 +163,7 @@ class Node {
     void start(ha::Operation kind, Task<> body);
     Task<> run_operation(Task<> body);
     void fence(const std::string& why);
-    Task<> kill_and_note();
+    Task<> end_fenced();
 
     // The operations: each runs as a task of its own, one at a time (operations.cpp).
     Task<> bootstrap();

@@ -28,6 +28,7 @@ class FakeServer final : public postgres::Server {
     FakeServer(FakeServers& all, std::string name) : all_(all), name_(std::move(name)) { all_.by_name[name_] = this; }
 
     bool running = false;
+    bool remains = false;  ///< the postmaster is gone, and one of its processes is not
     bool as_primary = false;
     bool pending_restart = false;
     std::string follows{};
@@ -57,6 +58,7 @@ class FakeServer final : public postgres::Server {
                         : clean_    ? ControlState::shut_down
                                     : ControlState::in_production;
         if (!running) state.control = control;
+        if (!running && remains) state.postmaster = Postmaster::remains;
         if (!running) co_return state;
         const FakeServer* source = streaming_from();
         if (source != nullptr) {
@@ -146,7 +148,7 @@ class FakeServer final : public postgres::Server {
         co_return position;
     }
     Task<> kill_everything() override {
-        running = false;
+        running = remains = false;
         co_return;
     }
     Task<Result<>> promote(Duration) override {
