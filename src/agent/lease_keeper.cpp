@@ -32,10 +32,10 @@ Deadline LeaseKeeper::try_until() const {
 Task<> LeaseKeeper::run() {
     while (!stopped_) {
         Instant next = lease_ != 0 ? next_keep_alive_ : Instant::max();
-        if (held_) next = std::min(next, next_renewal_);
+        if (held_) next = std::min(next, renew_now_ ? clock_.now() : next_renewal_);
         co_await wake_.wait(clock_, next);
         if (stopped_) break;
-        if (held_ && clock_.now() >= next_renewal_) co_await renew();
+        if (held_ && (clock_.now() >= next_renewal_ || renew_now_)) co_await renew();
         if (lease_ != 0 && clock_.now() >= next_keep_alive_) co_await keep_alive();
     }
 }
@@ -43,6 +43,11 @@ Task<> LeaseKeeper::run() {
 void LeaseKeeper::come_along() {
     if (lease_ == 0 || next_keep_alive_ - clock_.now() > Duration(settings_.ttl) / 6) return;
     next_keep_alive_ = clock_.now();
+    wake_.set();
+}
+
+void LeaseKeeper::renew_now() {
+    renew_now_ = true;
     wake_.set();
 }
 
@@ -240,6 +245,7 @@ void LeaseKeeper::complain(const Error& error) {
 }
 
 Task<> LeaseKeeper::renew() {
+    renew_now_ = false;  // what is told from here on is in a renewal after this one
     const std::uint64_t generation = generation_;
     const StatusKey status = next_status();
     const Instant sent = clock_.now();

@@ -41,6 +41,8 @@ class LeaseKeeper {
     /// Something else is sent to etcd just now: a renewal of the etcd lease that is due soon goes with it, and saves a
     /// wake-up.
     void come_along();
+    /// There is news for the key `status`: the next renewal is not waited for.
+    void renew_now();
     /// This agent's etcd lease, granted anew when etcd does not know it any more.
     Task<Result<etcd::LeaseId>> ensure_lease();
     /// To be called when etcd said `lease_gone` for it; another may have been granted meanwhile.
@@ -95,6 +97,7 @@ class LeaseKeeper {
     etcd::LeaseId lease_ = 0;
     std::chrono::seconds lease_ttl_{0};
     Instant next_renewal_{};
+    bool renew_now_ = false;
     std::string complaint_;  ///< said last, and when it may be said again
     Instant next_complaint_{};
     Instant next_keep_alive_{};

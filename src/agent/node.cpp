@@ -146,7 +146,11 @@ Task<> Node::cycle() {
         }
     }
     sync_.consider(seen_);
-    failsafe_.consider(seen_, identity_.conn_url, identity_.api_url, slots_for_failsafe());
+    if (seen_.view)
+        tell_slots();
+    else
+        note_slots_without_store();
+    failsafe_.consider(seen_, identity_.conn_url, identity_.api_url, told_slots_);
     if (seen_.view) {
         co_await keep_slots();
         co_await publish_member();

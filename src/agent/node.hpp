@@ -187,7 +187,8 @@ class Node {
     Task<> demote(ha::Demote how);
     Task<> release_when_received(Lsn shutdown_position, std::string candidate);
     Task<> follow(std::string source);
-    const std::map<std::string, Lsn>& slots_for_failsafe();
+    void tell_slots();
+    void note_slots_without_store();
     void move_slots_without_store(std::map<std::string, Lsn> slots);
     Task<> advance_slots(std::map<std::string, Lsn> slots);
     /// A synchronous standby that is about to go away: others should take its place before.
@@ -256,7 +257,7 @@ class Node {
     EarlierLeader earlier_leader_;
     postgres::LostWal lost_wal_;  ///< as histories were last compared
     bool logical_slots_busy_ = false;
-    std::map<std::string, Lsn> failsafe_slots_;  ///< what the members are told while etcd does not answer
+    std::map<std::string, Lsn> told_slots_;  ///< what the key `status` shows of them, or would if etcd answered
     bool failsafe_slots_busy_ = false;
     Instant retry_copy_at_{};
     Instant retry_proof_at_{};

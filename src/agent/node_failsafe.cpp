@@ -28,14 +28,10 @@ Node::RestartOutcome Node::accept_failsafe(const cluster::FailsafeCall& call) {
 }
 
 /// What the key `status` would show if it could be written: those slots that it showed last, where they are now.
-const std::map<std::string, Lsn>& Node::slots_for_failsafe() {
-    if (seen_.view) {
-        failsafe_slots_ = status_to_publish().slots;
-        return failsafe_slots_;
-    }
+void Node::note_slots_without_store() {
     std::map<std::string, Lsn> members;
     for (const auto& [name, position] : failsafe_.positions()) members[ha::slot_name(name)] = position;
-    for (auto& [name, position] : failsafe_slots_) {
+    for (auto& [name, position] : told_slots_) {
         if (const auto member = members.find(name); member != members.end())
             position = std::max(position, member->second);
         if (name == ha::slot_name(identity_.name)) position = std::max(position, seen_.server.position());
@@ -44,7 +40,6 @@ const std::map<std::string, Lsn>& Node::slots_for_failsafe() {
     }
     // Those of members that stream from another standby do not move by themselves.
     if (keeper_.held()) move_slots_without_store(std::move(members));
-    return failsafe_slots_;
 }
 
 void Node::move_slots_without_store(std::map<std::string, Lsn> slots) {

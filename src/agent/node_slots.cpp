@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <ranges>
 
 namespace pgkeel::agent {
 
@@ -43,7 +44,8 @@ Task<> Node::keep_slots() {
         const auto dropped = co_await out_.server.drop_slot(drop.name);
         if (complain_once(drop.name, dropped)) log::info("dropped the replication slot {}, {}", drop.name, drop.why);
     }
-    for (const std::string& name : changes.create) complain_once(name, co_await out_.server.create_slot(name));
+    for (const std::string& name : changes.create)
+        if (complain_once(name, co_await out_.server.create_slot(name))) wake_.set();  // it is to be published
     for (const auto& each : changes.advance)
         if (each.database.empty()) complain_once(each.name, co_await out_.server.advance_slot(each.name, {}, each.to));
     co_await prove_copies();
@@ -52,6 +54,15 @@ Task<> Node::keep_slots() {
         start(ha::Operation::copy_slots, copy_slots(std::move(changes.copy)));
     else
         move_logical_slots(std::move(changes));
+}
+
+/// The standbys make what they read in the key `status`: which slots there are is told at once, where they are with the
+/// renewals.
+void Node::tell_slots() {
+    std::map<std::string, Lsn> slots = status_to_publish().slots;
+    const bool same = std::ranges::equal(std::views::keys(slots), std::views::keys(told_slots_));
+    told_slots_ = std::move(slots);
+    if (!same && keeper_.held()) keeper_.renew_now();
 }
 
 /// A failure that goes on is said once. True: it was none.

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct Machine {
     bool starts_as_primary = false;
     bool hung = false;  ///< does not answer
     std::string follows;
-    SyncRule rule;  ///< synchronous_standby_names, as new sessions see it
+    std::set<std::string> slots;  ///< physical ones; each keeps all WAL
+    SyncRule rule;                ///< synchronous_standby_names, as new sessions see it
     /// One standby's connection. It works under the rule that it has read itself.
     struct Sender {
         int pid = 0;

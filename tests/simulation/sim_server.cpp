@@ -46,6 +46,12 @@ Task<ServerState> SimServer::observe(Deadline deadline) {
         client.written = client.flushed = client.replayed = sender.flushed;
         s.replication.push_back(client);
     }
+    for (const std::string& name : m.slots) {
+        Slot slot;
+        slot.name = name;
+        slot.restart_lsn = m.position;
+        s.slots.push_back(std::move(slot));
+    }
     s.in_recovery = m.state == State::standby;
     s.timeline = m.timeline;
     s.written = s.received = s.replayed = m.position;
@@ -59,6 +65,7 @@ Task<ServerState> SimServer::observe(Deadline deadline) {
 Task<Result<>> SimServer::create_cluster() {
     co_await pass(300ms, 900ms);
     machine_.has_data = true;
+    machine_.slots.clear();
     machine_.system_identifier = fmt::format("70000000000{:08d}", cluster_.world().random.below(100000000));
     machine_.timeline = Timeline{1};
     machine_.history.clear();
@@ -80,6 +87,7 @@ Task<Result<>> SimServer::clone(std::optional<Member> source) {
     if (!from || !(from->state == State::primary || from->state == State::standby))
         co_return fail(Errc::unavailable, "the source does not answer");
     machine_.has_data = true;
+    machine_.slots.clear();
     machine_.system_identifier = from->system_identifier;
     machine_.timeline = from->timeline;
     machine_.history = from->history;
@@ -92,7 +100,22 @@ Task<Result<>> SimServer::clone(std::optional<Member> source) {
 Task<Result<>> SimServer::remove_data(std::string) {
     co_await pass(10ms, 50ms);
     machine_.has_data = false;
+    machine_.slots.clear();
     machine_.system_identifier.clear();
+    co_return Result<>{};
+}
+
+Task<Result<>> SimServer::create_slot(std::string name) {
+    co_await pass(500us, 3ms);
+    if (machine_.state != State::primary && machine_.state != State::standby)
+        co_return fail(Errc::unavailable, "the server does not answer");
+    machine_.slots.insert(std::move(name));
+    co_return Result<>{};
+}
+
+Task<Result<>> SimServer::drop_slot(std::string name) {
+    co_await pass(500us, 3ms);
+    machine_.slots.erase(name);
     co_return Result<>{};
 }
 

@@ -36,8 +36,8 @@ class SimServer final : public postgres::Server {
     Task<Result<Lsn>> write_mark() override;
     Task<Result<>> commit_barrier(Duration timeout) override;
     Task<Result<>> end_wal_sender(int pid) override;
-    Task<Result<>> create_slot(std::string) override { co_return Result<>{}; }
-    Task<Result<>> drop_slot(std::string) override { co_return Result<>{}; }
+    Task<Result<>> create_slot(std::string name) override;
+    Task<Result<>> drop_slot(std::string name) override;
     Task<Result<>> advance_slot(std::string, std::string, Lsn) override { co_return Result<>{}; }
     Task<Result<>> create_logical_slot(std::string, std::string, std::string) override { co_return Result<>{}; }
     Task<Result<std::vector<postgres::PrimarysSlot>>> slots_of(Member, std::vector<std::string>, bool) override {

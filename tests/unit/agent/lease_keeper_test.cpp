@@ -15,11 +15,13 @@ struct Keeper {
     EventLoop loop;
     MemoryEtcd etcd{loop.clock};
     MemoryStore store{etcd};
-    agent::LeaseKeeper keeper{loop.clock,
-                              store,
-                              cluster::Keys{"/service/demo/"},
-                              "pg-a",
-                              {[] { return StatusKey{}; }, [](const std::string&) {}, [] {}}};
+    agent::LeaseKeeper keeper{
+        loop.clock,
+        store,
+        cluster::Keys{"/service/demo/"},
+        "pg-a",
+        {[] { return StatusKey{}; }, [](const std::string&) {}, [] {}, [this](const ha::HeldLease&) { on_renewed(); }}};
+    std::function<void()> on_renewed = [] {};
 
     Keeper() {
         ClusterSettings settings;
@@ -66,6 +68,25 @@ TEST(lease_keeper, news_of_an_older_lease_do_not_take_the_present_one) {
     EXPECT_NE(second, first);
     made.keeper.forget_lease(first);
     EXPECT_EQ(made.keeper.lease(), second);
+}
+
+TEST(lease_keeper, a_renewal_that_is_asked_for_comes_at_once_also_during_another) {
+    Keeper made;
+    int renewed = 0;
+    made.on_renewed = [&] { ++renewed; };
+    bool ended = false;
+    asio::co_spawn(made.loop.context, made.keeper.run(), [&](std::exception_ptr) { ended = true; });
+    ASSERT_TRUE(made.loop.run(made.keeper.take({}, {})).value_or(false));
+    made.loop.until([] { return false; }, 100ms);
+    ASSERT_EQ(renewed, 1);
+    made.keeper.renew_now();
+    EXPECT_TRUE(made.loop.until([&] { return renewed == 2; }, 200ms)) << "the next is due in 400 ms";
+    made.on_renewed = [&] {
+        if (++renewed == 3) made.keeper.renew_now();
+    };
+    EXPECT_TRUE(made.loop.until([&] { return renewed == 4; }, 500ms));
+    made.keeper.stop();
+    EXPECT_TRUE(made.loop.until([&] { return ended; }, 2s));
 }
 
 }  // namespace

@@ -96,6 +96,18 @@ TEST_F(NodeRaces, a_server_that_was_stopped_in_a_paused_cluster_stays_down) {
     end(two);
 }
 
+TEST_F(NodeRaces, a_new_slot_is_told_with_a_renewal_of_its_own) {
+    put("config", R"({"ttl":60,"loop_wait":12,"retry_timeout":10})");
+    ASSERT_TRUE(
+        loop.until([&] { return one.node.last().lease && one.node.last().lease->terms.renew_every >= 10s; }, 8s));
+    put("members/pg-b", R"({"conn_url":"postgres://127.0.0.1:5433/postgres","state":"creating replica"})");
+    const auto told = [&] {
+        return etcd.range("/service/demo/status").values.at(0).value.find("pg_b") != std::string::npos;
+    };
+    EXPECT_TRUE(loop.until(told, 2s));
+    etcd.commit({{}, {etcd::Operation::remove("/service/demo/members/pg-b")}, {}});
+}
+
 TEST_F(NodeRaces, a_restart_is_refused_once_the_agent_stops) {
     const int before = one.server.restarts;
     one.node.shut_down();

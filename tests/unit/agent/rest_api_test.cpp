@@ -452,7 +452,8 @@ TEST_F(RestApi, slots_move_on_while_etcd_is_away) {
     const auto have_slots = [&] {
         return value("failsafe").find("pg-c") != std::string::npos && c.server.follows == "pg-b" &&
                value("status").find("pg_c") != std::string::npos && a.server.slots.size() == 2 &&
-               c.server.slot("pg_b") != c.server.slots.end() && c.server.slot("pg_a") != c.server.slots.end();
+               c.server.slot("pg_b") != c.server.slots.end() && c.server.slot("pg_a") != c.server.slots.end() &&
+               b.node.last().settings.failsafe_mode && c.node.last().settings.failsafe_mode;
     };
     ASSERT_TRUE(loop.until(have_slots, 8s));
     for (FakeNode* node : {&a, &b, &c}) node->store.connect(false);
