@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <malloc.h>
 #include <csignal>
 #include <cstdio>
 
@@ -95,6 +96,7 @@ Task<> live(Assembly& assembly, ServiceManager& manager, asio::io_context& loop,
 }  // namespace
 
 int run_agent(const std::string& path) {
+    mallopt(M_ARENA_MAX, 1);  // one heap for all threads: they allocate little, and each heap keeps pages of its own
     // Who reads our log through a pipe may go away. The primary would go on without anybody who watches it.
     std::signal(SIGPIPE, SIG_IGN);
     ServiceManager manager = ServiceManager::from_environment();
