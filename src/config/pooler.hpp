@@ -83,6 +83,7 @@ struct PoolerSettings {
     std::string server_tls13_ciphers, server_tls_ca_file, server_tls_cert_file, server_tls_ciphers, server_tls_key_file,
         server_tls_protocols;
     TlsMode server_tls_sslmode;
+    bool server_unix_sockets;
     bool so_reuseport;
     Duration stats_period, suspend_timeout;
     bool syslog;

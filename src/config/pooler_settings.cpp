@@ -195,6 +195,8 @@ constexpr auto settings_table = std::to_array<PoolerSetting>({
     {"server_tls_key_file", &S::server_tls_key_file, "key of server_tls_cert_file, PEM"},
     {"server_tls_protocols", &S::server_tls_protocols, "TLS versions for servers: secure, all, or a list", "secure"},
     {"server_tls_sslmode", &S::server_tls_sslmode, "whether servers may, or must, use TLS", "prefer"},
+    {"server_unix_sockets", &S::server_unix_sockets,
+     "reach a member of the cluster that runs on this machine by its unix socket", "1", flag},
     {"so_reuseport", &S::so_reuseport, "let several processes listen on the same port", "0", flag, false},
     {"standby_lag_max",
      &S::standby_lag_max,

@@ -32,10 +32,11 @@ ClusterWatch::Options watch_options(const config::PoolerConfig& config) {
             .limits = limits_of(config)};
 }
 
-pool::Place pool_place(const Place& place) {
+pool::Place pool_place(const Place& place, bool unix_sockets) {
+    const bool by_socket = unix_sockets && !place.unix_socket.empty();
     std::uint16_t port = 5432;
     std::from_chars(place.port.data(), place.port.data() + place.port.size(), port);
-    return {.name = place.name, .host = place.unix_socket.empty() ? place.host : place.unix_socket, .port = port};
+    return {.name = place.name, .host = by_socket ? place.unix_socket : place.host, .port = port};
 }
 
 std::string names_of(const pool::Places& places) {
@@ -77,7 +78,8 @@ void Routing::look_at_config() {
 
 void Routing::use(const Topology& topology) {
     pool::Hub& hub = world_.hub();
-    const RouteLimits limits = limits_of(*hub.config());
+    const auto config = hub.config();
+    const RouteLimits limits = limits_of(*config);
     pool::Orders orders;
     if (topology.epoch != 0 && topology.epoch != leader_epoch_) {
         leader_epoch_ = topology.epoch;
@@ -85,7 +87,8 @@ void Routing::use(const Topology& topology) {
     }
     for (const config::Route route : {config::Route::primary, config::Route::standby, config::Route::any}) {
         pool::Places places;
-        for (const Place* const place : places_for(topology, route, limits)) places.all.push_back(pool_place(*place));
+        for (const Place* const place : places_for(topology, route, limits))
+            places.all.push_back(pool_place(*place, config->settings.server_unix_sockets));
         if (route == config::Route::primary) places.epoch = epoch_;
         if (hub.places[route] == places) continue;
         log::info("route {}: {}{}", config::to_string(route), names_of(places),

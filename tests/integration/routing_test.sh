@@ -36,6 +36,25 @@ within 10 both_standbys || failed "standby leads to $(servers_behind standby 6)"
 every_node() { [ "$(servers_behind any 9 | wc -l)" = 3 ]; }
 within 10 every_node || failed "any leads to $(servers_behind any 9 | tr '\n' ' ')"
 
+step "members on this machine by their unix sockets, unless told otherwise"
+by_socket() { sql_on "demo-proxy dbname=$1" 'select inet_client_addr() is null'; }
+sql "create database by_socket" >/dev/null  # servers that are open stay as they are
+[ "$(by_socket by_socket)" = t ] || failed "a member on this machine is reached by TCP"
+routes_told() { grep -c "route primary:" "$dir/proxy/proxy.log"; }
+reload_proxy() {
+    local before
+    before=$(routes_told)
+    kill -HUP "$(agent_pid proxy)"
+    told_again() { [ "$(routes_told)" -gt "$before" ]; }
+    within 5 told_again || failed "the proxy does not take its file again"
+}
+sed -i 's/^proxy:$/&\n  server_unix_sockets: no/' "$dir/proxy/proxy.yml"
+reload_proxy
+sql "create database by_tcp" >/dev/null
+[ "$(by_socket by_tcp)" = f ] || failed "server_unix_sockets: no has no effect"
+sed -i '/^  server_unix_sockets: no$/d' "$dir/proxy/proxy.yml"
+reload_proxy
+
 step "who the database knows may come, and nobody else"
 printed=$(sed -n 's/^  \(PGSERVICEFILE=.* psql service=demo-proxy\)$/\1/p' "$scratch/up")
 [ "$(eval "$printed -X -At -c 'select current_user'")" = postgres ] || failed "the printed command does not work: $printed"
@@ -165,7 +184,8 @@ seen=$(acknowledged)
 within 5 writes_went_on "$seen" || failed "without etcd nothing is written"
 go_on
 within 20 members || failed "etcd does not answer again"
-"$pgkeel" resume --wait --dir "$dir" >"$scratch/said" 2>&1 || failed "resume"
+resumed() { "$pgkeel" resume --wait --dir "$dir" >"$scratch/said" 2>&1; }  # the agents' keys went with their leases
+within 20 resumed || failed "resume"
 recovered "etcd gone for 8 s"
 
 step "what the clients have seen"
