@@ -10,8 +10,12 @@ started=()  # pids to end when the test is over
 
 failed() {
     trap - ERR
-    [ ! -e "$scratch/failed" ] || exit 1  # a failing $(…) has said it
-    touch "$scratch/failed"
+    [ -z "${trying:-}" ] || [ "$BASH_SUBSHELL" = 0 ] || exit 1  # `within` tries again
+    if [ -e "$scratch/failed" ]; then  # a failing $(…), or something in the background, has told the rest, perhaps to nobody
+        echo "FAILED: $*; before that: $(cat "$scratch/failed")" >&2
+        exit 1
+    fi
+    echo "$*" >"$scratch/failed"
     echo "FAILED: $*" >&2  # again below: a reader of a long log sees one of the two
     echo "-- the cluster's logs:" >&2
     "$pgkeel" logs --dir "$dir" -n 100 2>&1 | cut -c1-300 >&2 || true
@@ -31,6 +35,7 @@ go_on() {
     halted=()
 }
 cleanup() {
+    [ $? = 0 ] || [ ! -s "$scratch/tried" ] || { echo "-- the last try said:" >&2; tail -20 "$scratch/tried" >&2; }
     go_on
     [ ${#started[@]} = 0 ] || kill "${started[@]}" 2>/dev/null || true
     "$pgkeel" down --purge --force --dir "$dir" >/dev/null 2>&1 || true
@@ -43,9 +48,9 @@ step() { printf '== %3d s  %s\n' "$SECONDS" "$*"; }
 
 # Tries a command until it works, at most $1 seconds.
 within() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1)) trying=1
     shift
-    until "$@" >/dev/null 2>&1; do
+    until "$@" >/dev/null 2>"$scratch/tried"; do
         [ $SECONDS -lt $end ] || return 1
         sleep 0.1
     done
@@ -69,6 +74,12 @@ leader() { members | jq -r '.[] | select(.Role == "Leader").Member'; }
 standbys() { members | jq -r '.[] | select(.Role != "Leader").Member'; }
 a_standby() { standbys | head -1; }
 leads() { [ "$(leader)" = "$1" ]; }
+# Somebody leads who is not $1. Asked once: between two looks the leader may have gone.
+another_leads() {
+    local now
+    now=$(leader)
+    [ -n "$now" ] && [ "$now" != "$1" ]
+}
 agent_pid() { cut -d' ' -f1 "$dir/$1/pid"; }
 postmaster_pid() { head -1 "$dir/$1/data/postmaster.pid"; }
 rest_address() { jq -r --arg name "$1" '.nodes[] | select(.name == $name) | "127.0.0.1:\(.rest_port)"' "$dir/cluster.json"; }

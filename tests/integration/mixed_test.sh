@@ -81,8 +81,7 @@ step "a node of Patroni's that leads is lost"
 hand_over "$third"
 whole "Patroni leads" 0
 lose "$third"
-somebody_else() { [ -n "$(leader)" ] && [ "$(leader)" != "$1" ]; }
-within 60 somebody_else "$third" || failed "nobody took over from Patroni: $(members)"
+within 60 another_leads "$third" || failed "nobody took over from Patroni: $(members)"
 [ "${kinds[$(leader)]}" = pgkeel ] || failed "$(leader) leads"
 run "$third" patroni
 whole "pgkeel has taken over, and Patroni's node joined again" 30

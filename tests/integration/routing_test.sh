@@ -150,8 +150,7 @@ within 10 is_synchronous || failed "synchronous_standby_names is $(sql 'show syn
 sleep 1
 lost=$(leader)
 kill -9 "$(agent_pid "$lost")" "$(postmaster_pid "$lost")"
-another_leads() { [ -n "$(leader)" ] && ! leads "$lost"; }
-within 30 another_leads || failed "nobody took over from $lost"
+within 30 another_leads "$lost" || failed "nobody took over from $lost"
 start_cluster
 recovered "lost node"
 
