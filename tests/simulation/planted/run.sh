@@ -2,7 +2,7 @@
 # Plants each mistake of this folder into a copy of its source, links the simulation with it and demands that the simulation
 # reports a violation. This is what "no violation in N seeds" is worth.
 #
-# usage: run.sh BUILD_DIRECTORY [NAME...]     SEEDS_MAX=20000 LONG_SEEDS_MAX=2000 JOBS=2 run.sh build/release
+# usage: run.sh BUILD_DIRECTORY [NAME...]     SEEDS_MAX=20000 LONG_SEEDS_MAX=8000 JOBS=2 run.sh build/release
 #
 # A mistake is a file NAME.planted: why it is unsafe, then for each source "file PATH" and one or more replacements between
 # <<<< ==== >>>>, whose old text must be in the source exactly once. Nothing in the source tree is touched.
@@ -12,7 +12,7 @@ source_root=$(cd "$here/../../.." && pwd)
 build=$(cd "$1" && pwd)
 shift
 seeds_max=${SEEDS_MAX:-20000}
-long_seeds_max=${LONG_SEEDS_MAX:-2000}
+long_seeds_max=${LONG_SEEDS_MAX:-8000}
 seconds_max=${SECONDS_MAX:-400}
 work=$build/planted
 mkdir -p "$work"
