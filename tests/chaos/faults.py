@@ -377,6 +377,22 @@ class EtcdLeaderKilled(OnEtcd):
         self.target.start()
 
 
+class EtcdFollowerRestarted(OnEtcd):
+    """kill -9 of a follower of etcd, started again: nothing happens."""
+    name = "etcd-follower-restarted"
+    hold = (1, 3)
+
+    def aim(self, world):
+        super().aim(world)
+        self.target = self.chance.choice([member for member in world.etcd if member is not self.target])
+
+    def inject(self, world):
+        self.target.kill_everything()
+
+    def heal(self, world):
+        self.target.start()
+
+
 class EtcdHalted(OnEtcd, Halted):
     """SIGSTOP of etcd's leader."""
     name = "etcd-halted"
@@ -502,6 +518,36 @@ class AllPowerLost(OnDisk):
 
     def whom(self):
         return " ".join(node.name for node in self._order)
+
+
+class ZoneCutOff(OnDisk):
+    """The primary's node and etcd's leader are cut off together while that member's disk hangs: its leases do not end."""
+    name = "zone-cut-off"
+    strikes = "everything"
+    hold = (10, 16)
+
+    @staticmethod
+    def impossible(world):
+        return network.why_no_cuts() or disk.why_no_volumes()
+
+    def aim(self, world):
+        super().aim(world)
+        self._member = world.etcd_leader()
+
+    def inject(self, world):
+        self._member.volume.freeze()
+        outside = [each for each in world.all_but(self.target) if each is not self._member]
+        self._rules = [network.Rules(inside.place) for inside in (self.target, self._member)]
+        for rules in self._rules:
+            rules.cut(outside)
+
+    def heal(self, world):
+        for rules in self._rules:
+            rules.remove()
+        self._member.volume.thaw()
+
+    def whom(self):
+        return f"{self.target.name} {self._member.name}"
 
 
 # The clock.
