@@ -377,7 +377,7 @@ class EtcdLeaderKilled(OnEtcd):
         self.target.start()
 
 
-class EtcdFollowerRestarted(OnEtcd):
+class EtcdFollowerRestarted(EtcdLeaderKilled):
     """kill -9 of a follower of etcd, started again: nothing happens."""
     name = "etcd-follower-restarted"
     hold = (1, 3)
@@ -385,12 +385,6 @@ class EtcdFollowerRestarted(OnEtcd):
     def aim(self, world):
         super().aim(world)
         self.target = self.chance.choice([member for member in world.etcd if member is not self.target])
-
-    def inject(self, world):
-        self.target.kill_everything()
-
-    def heal(self, world):
-        self.target.start()
 
 
 class EtcdHalted(OnEtcd, Halted):
@@ -521,7 +515,7 @@ class AllPowerLost(OnDisk):
 
 
 class ZoneCutOff(OnDisk):
-    """The primary's node and etcd's leader are cut off together while that member's disk hangs: its leases do not end."""
+    """The primary's node and etcd's leader are cut off together while that member's disk hangs."""
     name = "zone-cut-off"
     strikes = "everything"
     hold = (10, 16)
