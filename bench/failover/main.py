@@ -26,12 +26,13 @@ ROUNDS = {
     "patroni": {SWITCHOVER: 5, CRASH: 5, NODE_LOST: 3},
 }
 
+ASYNCHRONOUS = ("All nodes have asynchronous standbys. A node that is lost takes rows with it that no standby had received: "
+                "the column says how many.")
 NOTES = [
     "pgkeel runs as `pgkeel up` sets it up: ttl 5, loop_wait 1, retry_timeout 2, TLS and passwords for PostgreSQL, etcd and "
     "the REST API. Patroni runs with its defaults: ttl 30, loop_wait 10, retry_timeout 10, without TLS. Most of the "
     "difference at the loss of a node is the time to live of the lease, which an operator could lower there too.",
-    "All nodes have asynchronous standbys. A node that is lost takes rows with it that no standby had received: "
-    "the column says how many.",
+    ASYNCHRONOUS,
     "A lost node refuses connections at once, as its kernel is still there; on real machines a client also "
     "waits for its own connect timeout. The loopback has no latency.",
     "A client of Patroni writes through HAProxy and another one through libpq's multi-host URI, at the same time. "
@@ -181,7 +182,8 @@ def main():
             first_line("/usr/lib/postgresql/15/bin/postgres", "--version"), first_line("etcd", "--version"),
             f"Patroni {debian_version('patroni')}", f"HAProxy {debian_version('haproxy')}"])}
     if options.config:
-        kept = [note for note in NOTES if not ("asynchronous" in note and "synchronous_mode" in str(options.config))]
+        synchronous = any(one.startswith("synchronous_mode=") for one in options.config)
+        kept = [note for note in NOTES if not (synchronous and note is ASYNCHRONOUS)]
         about["notes"] = [f"pgkeel's cluster was changed: {', '.join(options.config)}."] + kept
     out = options.out or os.path.join(REPOSITORY, "bench/results", about["date"] + "-failover.md")
     results = {}
