@@ -59,7 +59,7 @@ Task<int> stop(Clock& clock, std::shared_ptr<local::Cluster> cluster) {
 
 int stop_and_purge(const std::string& directory, bool purge) {
     ::chdir("/") == 0 ? void() : void();
-    auto lock = local::DirectoryLock::take(directory);
+    auto lock = local::DirectoryLock::take(directory, local::lock_patience);
     if (!lock) return report(lock.error());
     auto cluster = local::Cluster::open(directory);
     if (!cluster) return report(cluster.error());

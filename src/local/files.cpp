@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -97,7 +98,18 @@ Result<> remove_tree(const std::string& path) {
     return {};
 }
 
-Result<DirectoryLock> DirectoryLock::take(const std::string& directory) {
+Result<DirectoryLock> DirectoryLock::take(const std::string& directory, std::chrono::milliseconds patience) {
+    constexpr std::chrono::milliseconds pause{50};
+    const auto end = std::chrono::steady_clock::now() + patience;
+    auto lock = try_to_take(directory);
+    while (!lock && lock.error().code == Errc::conflict && std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(pause);
+        lock = try_to_take(directory);
+    }
+    return lock;
+}
+
+Result<DirectoryLock> DirectoryLock::try_to_take(const std::string& directory) {
     const std::string path = directory + "/lock";
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (descriptor < 0) return io_failure("open", path);
@@ -116,6 +128,11 @@ Result<DirectoryLock> DirectoryLock::take(const std::string& directory) {
                                 length > 0 ? holder.data() : "unknown", directory),
                     "wait until it has finished, then try again");
     }
+    struct stat locked{};
+    if (::fstat(descriptor, &locked) != 0) return io_failure("look at", path);
+    if (locked.st_nlink == 0)
+        return fail(Errc::conflict, fmt::format("{} has just been removed by another pgkeel", directory),
+                    "run the command again");
     const std::string self = std::to_string(::getpid());
     if (::ftruncate(descriptor, 0) != 0 || ::pwrite(descriptor, self.data(), self.size(), 0) < 0)
         return io_failure("write", path);

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -24,15 +25,20 @@ Result<> remove_tree(const std::string& path);
 /// process.
 class DirectoryLock {
   public:
-    /// Errors: conflict — somebody else is at it, with their pid; io_error.
-    static Result<DirectoryLock> take(const std::string& directory);
+    /// Waits at most `patience` for whoever has it. Errors: conflict — somebody else is still at it, with their pid;
+    /// io_error.
+    static Result<DirectoryLock> take(const std::string& directory, std::chrono::milliseconds patience = {});
     DirectoryLock(DirectoryLock&& other) noexcept;
     DirectoryLock& operator=(DirectoryLock&& other) noexcept;
     ~DirectoryLock();
 
   private:
     explicit DirectoryLock(int descriptor) : descriptor_(descriptor) {}
+    static Result<DirectoryLock> try_to_take(const std::string& directory);
     int descriptor_ = -1;
 };
+
+/// What a command that starts or stops a cluster waits for another: the end of a rotation has the lock for moments.
+inline constexpr std::chrono::seconds lock_patience{2};
 
 }  // namespace pgkeel::local

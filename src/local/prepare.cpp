@@ -94,7 +94,7 @@ Result<Prepared> prepare(const UpOptions& options) {
         if (auto good = check_own_program(*user); !good) return std::unexpected(good.error());
 
     if (auto made = make_directory(layout.directory, *user); !made) return std::unexpected(made.error());
-    auto lock = DirectoryLock::take(layout.directory);
+    auto lock = DirectoryLock::take(layout.directory, lock_patience);
     if (!lock) return std::unexpected(lock.error());
     // Only under the lock: another `up` may have been making the cluster until now.
     const bool is_new = !std::filesystem::exists(layout.plan());

@@ -11,14 +11,13 @@
 #include <csignal>
 #include <filesystem>
 #include <optional>
-#include <thread>
 
 namespace pgkeel::local {
 
 namespace {
 
-constexpr int lock_attempts = 15;
-constexpr std::chrono::milliseconds lock_pause{200};
+/// An `up` that brings a node back has the lock until the node serves.
+constexpr std::chrono::seconds patience_with_up{15};
 
 /// Of the agents that have new passwords in force, the one that has changed last, as it starts: the others only lag
 /// behind.
@@ -62,12 +61,7 @@ Result<> follow_rotation(const Layout& layout) {
     const auto owner = owner_of(layout.directory);
     if (!owner) return std::unexpected(owner.error());
     if (auto became = become(*owner); !became) return became;
-    // An `up` that brings a node back has it for some seconds.
-    auto lock = DirectoryLock::take(layout.directory);
-    for (int attempt = 0; !lock && lock.error().code == Errc::conflict && attempt < lock_attempts; ++attempt) {
-        std::this_thread::sleep_for(lock_pause);
-        lock = DirectoryLock::take(layout.directory);
-    }
+    const auto lock = DirectoryLock::take(layout.directory, patience_with_up);
     if (!lock) return std::unexpected(lock.error());
     auto plan = load_plan(layout);
     if (!plan) return std::unexpected(plan.error());

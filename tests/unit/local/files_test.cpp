@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
+#include <optional>
+#include <thread>
 
 namespace pgkeel::local {
 
@@ -57,6 +60,23 @@ TEST(directory_lock, is_held_by_one_at_a_time) {
         EXPECT_NE(second.error().text.find(std::to_string(::getpid())), std::string::npos);
     }
     EXPECT_TRUE(DirectoryLock::take(scratch.path()));
+}
+
+// What the end of a rotation and an `up` beside it do to each other.
+TEST(directory_lock, is_waited_for_with_patience) {
+    const ScratchDirectory scratch;
+    std::optional<DirectoryLock> first;
+    {
+        auto taken = DirectoryLock::take(scratch.path());
+        ASSERT_TRUE(taken);
+        first.emplace(std::move(*taken));
+    }
+    std::jthread holder([&first] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        first.reset();
+    });
+    EXPECT_FALSE(DirectoryLock::take(scratch.path(), std::chrono::milliseconds(50)));
+    EXPECT_TRUE(DirectoryLock::take(scratch.path(), std::chrono::seconds(30)));
 }
 
 }  // namespace pgkeel::local
