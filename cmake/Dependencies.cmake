@@ -27,7 +27,9 @@ if(PGKEEL_SANITIZE)
   add_compile_options(-fsanitize=${PGKEEL_SANITIZE} -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${PGKEEL_SANITIZE})
 endif()
-add_link_options(-fuse-ld=lld)
+# Every symbol is looked up at the start: nothing that is in need later waits for a table on a disk that hangs, and the
+# tables of addresses become read-only.
+add_link_options(-fuse-ld=lld -Wl,-z,now)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   # What is never called, or is there twice, takes no memory and no place in the caches of the processor.
   add_compile_options(-ffunction-sections -fdata-sections)

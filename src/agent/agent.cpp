@@ -69,7 +69,7 @@ Task<> reap_as_init() {
 Task<> stay_small(Clock& clock) {
     while (true) {
         co_await clock.sleep_for(30s);
-        release_unused_code();
+        release_unused_pages();
     }
 }
 

@@ -68,7 +68,7 @@ Report prepare(const std::string& data_directory) {
     mallopt(M_TOP_PAD, reserved_heap_bytes);
     touch_stack();
     touch_heap();
-    release_unused_code();
+    release_unused_pages();
     // A rehearsal: everything but the killing.
     (void)postgres::server_processes(postgres::ServerPlace(data_directory),
                                      postgres::ServerProcess{.pid = getpid(), .started = 0});

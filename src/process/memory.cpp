@@ -1,6 +1,9 @@
 #include "process/memory.hpp"
 
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -8,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace pgkeel {
@@ -18,7 +22,6 @@ struct Mapping {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
     char rights[5] = {};
-    unsigned long inode = 0;
     bool is_kernels = false;  ///< [vdso] and the like
 };
 
@@ -33,9 +36,9 @@ std::vector<Mapping> mappings() {
     while (std::fgets(line, sizeof line, maps.get()) != nullptr) {
         Mapping one;
         char name[3] = {};
-        const int fields = std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*s %lu %2s", &one.begin, &one.end,
-                                       one.rights, &one.inode, name);
-        if (fields < 4) continue;
+        const int fields =
+            std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*x %*s %*u %2s", &one.begin, &one.end, one.rights, name);
+        if (fields < 3) continue;
         one.is_kernels = name[0] == '[' && name[1] == 'v';
         all.push_back(one);
     }
@@ -44,6 +47,30 @@ std::vector<Mapping> mappings() {
 
 void* address(std::uintptr_t place) {
     return reinterpret_cast<void*>(place);  // NOLINT(performance-no-int-to-ptr): an address out of a text
+}
+
+bool relocates_text(const dl_phdr_info& object) {
+    for (const ElfW(Phdr) & header : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
+        if (header.p_type != PT_DYNAMIC) continue;
+        for (const auto* entry = static_cast<const ElfW(Dyn)*>(address(object.dlpi_addr + header.p_vaddr));
+             entry->d_tag != DT_NULL; ++entry)
+            if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0))
+                return true;
+    }
+    return false;
+}
+
+void release(const dl_phdr_info& object) {
+    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const bool is_kernels = object.dlpi_addr == getauxval(AT_SYSINFO_EHDR);
+    if (is_kernels || relocates_text(object)) return;
+    for (const ElfW(Phdr) & header : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
+        // What may be written to holds relocations, also after it has become read-only: they are not in the file.
+        if (header.p_type != PT_LOAD || (header.p_flags & PF_W) != 0) continue;
+        const std::uintptr_t begin = (object.dlpi_addr + header.p_vaddr) / page * page;
+        const std::uintptr_t end = (object.dlpi_addr + header.p_vaddr + header.p_filesz + page - 1) / page * page;
+        madvise(address(begin), end - begin, MADV_DONTNEED);
+    }
 }
 
 /// Locks those pages of `mapping` that are in memory now.
@@ -67,11 +94,9 @@ bool lock_present(const Mapping& mapping, int pagemap) {
 
 }  // namespace
 
-void release_unused_code() {
-    for (const Mapping& one : mappings())
-        // Only what can be executed and not written: read-only data may hold relocations, which are not in the file.
-        if (one.inode != 0 && one.rights[1] == '-' && one.rights[2] == 'x' && one.rights[3] == 'p')
-            madvise(address(one.begin), one.end - one.begin, MADV_DONTNEED);
+void release_unused_pages() {
+    // With the list of objects locked: dl_iterate_phdr(3) shows no object that is being mapped.
+    dl_iterate_phdr([](dl_phdr_info* object, std::size_t, void*) { return release(*object), 0; }, nullptr);
 }
 
 bool lock_used_memory() {
