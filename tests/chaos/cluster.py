@@ -187,6 +187,19 @@ class Etcd(Machine):
         except (OSError, ValueError, KeyError):
             return False
 
+    def take_the_lead(self, leader):
+        if leader is not self:
+            me = self.call("/maintenance/status", {})["header"]["member_id"]
+            leader.call("/maintenance/transfer-leadership", {"targetID": me}, timeout=5.0)
+
+    def hang_in_a_write(self):
+        """Its disk hangs: the write that is begun here does not end."""
+        try:
+            self.call("/kv/put", {"key": "Y2hhb3M=", "value": "eA=="}, timeout=0.4)
+        except OSError:
+            return
+        raise RuntimeError(f"{self.name} writes, although its disk hangs")
+
 
 class Cluster:
     def __init__(self, directory, product, settings, images, environment=None):
@@ -263,6 +276,12 @@ class Cluster:
             return f"{primary.name} has {seen[1]} synchronous standbys"
         silent = [node.name for node in self.nodes if not node.agent_answers()]
         return f"agents that do not answer: {' '.join(silent)}" if silent else ""
+
+    def etcd_member_of(self, node):
+        """The member of etcd that has most of the connections of the node's agent."""
+        found = subprocess.run(node.place.command("ss", "-Htn", "state", "established", "dport", f"= :{ETCD_PORT}"),
+                               capture_output=True, text=True, check=True).stdout
+        return max(self.etcd, key=lambda member: found.count(f" {member.address}:{ETCD_PORT}"))
 
     def etcd_leader(self):
         return next((member for member in self.etcd if member.leads()), self.etcd[0])

@@ -515,7 +515,8 @@ class AllPowerLost(OnDisk):
 
 
 class ZoneCutOff(OnDisk):
-    """The primary's node and etcd's leader are cut off together while that member's disk hangs."""
+    """The primary's node is cut off together with etcd's leader, to which its agent talks, while that member's disk
+    hangs in a write: such a leader of etcd does not find out that it has lost the others, and renews leases."""
     name = "zone-cut-off"
     strikes = "everything"
     hold = (10, 16)
@@ -526,10 +527,12 @@ class ZoneCutOff(OnDisk):
 
     def aim(self, world):
         super().aim(world)
-        self._member = world.etcd_leader()
+        self._member = world.etcd_member_of(self.target)
+        self._member.take_the_lead(world.etcd_leader())
 
     def inject(self, world):
         self._member.volume.freeze()
+        self._member.hang_in_a_write()
         outside = [each for each in world.all_but(self.target) if each is not self._member]
         self._rules = [network.Rules(inside.place) for inside in (self.target, self._member)]
         for rules in self._rules:

@@ -74,7 +74,7 @@ class World:
     def __init__(self, cluster, clocks, note):
         self.cluster, self.clocks, self.note = cluster, clocks, note
         self.nodes, self.etcd, self.proxy, self.product = cluster.nodes, cluster.etcd, cluster.proxy, cluster.product
-        self.etcd_leader = cluster.etcd_leader
+        self.etcd_leader, self.etcd_member_of = cluster.etcd_leader, cluster.etcd_member_of
 
     def primary(self):
         return self.cluster.primary() or self.nodes[0]
