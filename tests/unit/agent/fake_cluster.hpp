@@ -26,6 +26,9 @@ struct FakeServers {
 class FakeServer final : public postgres::Server {
   public:
     FakeServer(FakeServers& all, std::string name) : all_(all), name_(std::move(name)) { all_.by_name[name_] = this; }
+    ~FakeServer() override { all_.by_name.erase(name_); }
+    FakeServer(const FakeServer&) = delete;
+    FakeServer& operator=(const FakeServer&) = delete;
 
     bool running = false;
     bool remains = false;  ///< the postmaster is gone, and one of its processes is not
