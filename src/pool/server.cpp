@@ -3,6 +3,7 @@
 #include "log/log.hpp"
 #include "pgwire/frontend_builders.hpp"
 #include "pool/server_login.hpp"
+#include "pool/withheld.hpp"
 #include "pool/worker.hpp"
 
 #include <fmt/format.h>
@@ -42,6 +43,7 @@ void Server::end(const std::string& why) {
     const bool was_logging_in = state_ == State::connecting || state_ == State::logging_in;
     state_ = State::gone;
     partner_ = nullptr;
+    withheld_.reset();
     if (wire_ && !was_logging_in) {
         std::string farewell;
         pgwire::Writer writer(farewell);
@@ -88,13 +90,14 @@ void Server::link(Partner& partner) {
     partner_ = &partner;
     state_ = State::linked;
     since_ = worker_->now();
-    last_words_ = false;
+    last_words_ = is_suspect_ = has_failed_ = has_committed_ = false;
     partner.linked(*this);
 }
 
 void Server::release() {
     if (state_ == State::gone) return;
     partner_ = nullptr;
+    withheld_.reset();
     wire_->start_reading();
     if (!is_quiet() || copying_both_) return end("client left in the middle of a query");
     if (is_doubtful_) return end("client has sent Sync while it copied in");
@@ -131,11 +134,6 @@ void Server::go_idle() {
     }
     if (worker_->is_leaving()) worker_->offer_later(id_);
     worker_->carry_out(orders);
-}
-
-void Server::cancel_ends() {
-    if (--cancels_ > 0 || !std::exchange(release_when_quiet_, false) || state_ == State::gone) return;
-    go_idle();
 }
 
 void Server::now_on(Worker& worker, OwnedWire wire) {

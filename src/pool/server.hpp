@@ -16,6 +16,7 @@
 namespace pgkeel::pool {
 
 class Worker;
+struct Withheld;
 
 /// A connection to PostgreSQL, on the thread of its worker.
 class Server final : public WireOwner {
@@ -95,10 +96,7 @@ class Server final : public WireOwner {
         return answers_.is_open(client_name, statement);
     }
     /// It is at a statement of ours, which no cancel request may hit.
-    bool works_for_itself() const {
-        return !answers_.empty() && answers_.front().way == Answer::Way::swallow &&
-               answers_.front().kind == Answer::Kind::query;
-    }
+    bool works_for_itself() const;
     bool is_copying_both() const { return copying_both_; }
     pgwire::backend::TransactionStatus status() const { return status_; }
     void resume() { wire_->start_reading(); }
@@ -106,7 +104,7 @@ class Server final : public WireOwner {
     const Settings& settings() const { return settings_; }
 
     // ---- for cancel requests
-    void cancel_begins() { ++cancels_; }
+    void cancel_begins();
     void cancel_ends();
     std::uint32_t process_id() const { return process_id_; }
     const std::string& cancel_key() const { return cancel_key_; }
@@ -173,13 +171,22 @@ class Server final : public WireOwner {
     /// Whether the message goes to the partner. With the body where one is needed.
     bool judge(char type, std::string_view body);
     bool judge_error(std::string_view body);
-    bool is_unconfirmed_commit(std::string_view body);
     void refuse_copy();
     bool say_in_own_name(const Answer::Subject& subject, std::string_view sqlstate);
     bool judge_ready(std::string_view body);
     bool judge_parameter(std::string_view body);
     void skip_to_sync();
     void undo(Answer& answer, bool failed);
+    // ---- commits that no standby has confirmed (server_confirmation.cpp)
+    bool is_unconfirmed_commit(std::string_view body);
+    bool withhold(char type, std::string_view message, std::string_view body);
+    void request_is_over();
+    void give_unless_committed();
+    void ask_for_confirmation();
+    void confirmation_is_over();
+    void give_withheld();
+    void fail_unconfirmed();
+
     void settings_answered();
     bool tell_effects(std::string_view tag);
     void doubt_unreported();
@@ -210,6 +217,11 @@ class Server final : public WireOwner {
     bool swallowing_body_ = false;  ///< what comes of the present body is not for the client
     /// Its client was told that its commit is in doubt: up to ReadyForQuery the server's answers are not for it.
     bool in_doubt_ = false;
+    bool is_suspect_ = false;     ///< a cancel request may have ended the wait of a commit that is still to be told of
+    bool has_failed_ = false;     ///< the client's request had an error
+    bool has_committed_ = false;  ///< while it is suspect: a transaction has ended, and the request goes on
+    bool must_confirm_ = false;   ///< the ReadyForQuery that was just judged says that something is committed
+    std::unique_ptr<Withheld> withheld_;
     bool ready_now_ = false;   ///< ReadyForQuery was read, and what comes of it is still to be done
     bool own_failed_ = false;  ///< a query of ours had an error
     bool ready_own_ = false;   ///< it was the end of a query of ours

@@ -3,6 +3,7 @@
 #include "pgwire/error_fields.hpp"
 #include "pgwire/message_types.hpp"
 #include "pool/server_login.hpp"
+#include "pool/withheld.hpp"
 #include "pool/worker.hpp"
 
 #include <utility>
@@ -82,7 +83,7 @@ std::size_t Server::read_answers(std::string_view bytes) {
     };
     while (used < bytes.size()) {
         pgwire::Front front;
-        const bool own = swallowing_body_ || in_doubt_ || partner_ == nullptr ||
+        const bool own = swallowing_body_ || in_doubt_ || is_suspect_ || partner_ == nullptr ||
                          (!answers_.empty() && answers_.front().way == Answer::Way::swallow);
         if (own) {
             front = scanner_.look(bytes.substr(used));
@@ -112,14 +113,17 @@ std::size_t Server::read_answers(std::string_view bytes) {
             used += front.bytes;
             continue;
         }
-        if (front.kind == Kind::begun && needs_body(front.head.type) && front.head.length <= seen_message_max) break;
+        const bool is_part = front.kind == Kind::begun;
+        if (is_part && (needs_body(front.head.type) || withheld_) && front.head.length <= seen_message_max) break;
         const std::string_view body = front.kind == Kind::whole ? front.body(rest) : std::string_view();
-        const bool forward = judge(front.head.type, body) && (!in_doubt_ || is_seen_in_doubt(front.head.type));
+        if (is_part && withheld_) withheld_->hopeless = true;
+        const bool forward = judge(front.head.type, body) && (!in_doubt_ || is_seen_in_doubt(front.head.type)) &&
+                             !withhold(front.head.type, rest.substr(0, front.bytes), body);
         scanner_.take(front, front.bytes);
         if (!forward) {
             deliver();
             run = used + front.bytes;
-            swallowing_body_ = front.kind == Kind::begun;
+            swallowing_body_ = is_part;
         }
         used += front.bytes;
         if (confused_) {
@@ -129,6 +133,11 @@ std::size_t Server::read_answers(std::string_view bytes) {
                   .message = "server answers what it was not asked",
                   .detail = {},
                   .hint = {}});
+            return used;
+        }
+        if (withheld_ && withheld_->hopeless) {
+            deliver();
+            fail_unconfirmed();
             return used;
         }
         if (!made_.empty()) {

@@ -4,6 +4,7 @@
 #include "pgwire/error_fields.hpp"
 #include "pgwire/frontend_builders.hpp"
 #include "pgwire/message_types.hpp"
+#include "pool/withheld.hpp"
 #include "pool/worker.hpp"
 
 #include <fmt/format.h>
@@ -18,6 +19,7 @@ namespace pgkeel::pool {
 
 using pgwire::backend::Report;
 using pgwire::backend::Severity;
+using pgwire::backend::TransactionStatus;
 namespace types = pgwire::backend::types;
 
 bool Server::judge(char type, std::string_view body) {
@@ -81,7 +83,7 @@ bool Server::judge(char type, std::string_view body) {
         case types::notification_response:
             return partner_ != nullptr;
         case types::notice_response:
-            return !own && !is_unconfirmed_commit(body);
+            return !is_unconfirmed_commit(body) && !own;
         default:
             return !own;
     }
@@ -122,6 +124,7 @@ bool Server::judge_error(std::string_view body) {
     }
     Answer& front = answers_.front();
     const bool own = front.kind == Answer::Kind::query && front.way == Answer::Way::swallow;
+    has_failed_ |= !own;
     if (partner_ != nullptr && !own) partner_->failed();
     if (front.kind == Answer::Kind::query) {
         if (own) {
@@ -133,12 +136,12 @@ bool Server::judge_error(std::string_view body) {
                                      .hint = {}};
         }
         if (front.subject) front.subject->effects.reset();
-        last_words_ = fatal && !own;
+        last_words_ = fatal && !own && withheld_ == nullptr;
         return !own;
     }
     const bool forward = front.subject == nullptr || !say_in_own_name(*front.subject, fields ? fields->sqlstate : "");
     skip_to_sync();
-    last_words_ = fatal && forward;
+    last_words_ = fatal && forward && withheld_ == nullptr;
     return forward;
 }
 
@@ -155,25 +158,6 @@ bool Server::say_in_own_name(const Answer::Subject& subject, std::string_view sq
                                                                   taken ? "already exists" : "does not exist"),
                                            .detail = {},
                                            .hint = {}});
-    return true;
-}
-
-/// A commit whose wait for a synchronous standby was cancelled has happened on this server alone, and may be lost with
-/// it. PostgreSQL says so in a warning and reports success; natively the client gets an error instead. Not of class 40:
-/// who repeats transactions by that would do this one twice.
-bool Server::is_unconfirmed_commit(std::string_view body) {
-    if (partner_ == nullptr || in_doubt_ || worker_->config().settings.pgbouncer_compat) return false;
-    const auto fields = pgwire::backend::read_error_fields(body);
-    if (!fields || fields->severity != "WARNING" || fields->routine != "SyncRepWaitForLSN") return false;
-    log::warning("{} a commit was not confirmed by a synchronous standby: {}", label(), fields->message);
-    pgwire::Writer writer(made_);
-    pgwire::backend::write_error_response(
-        writer, {.severity = Severity::error,
-                 .sqlstate = "08007",
-                 .message = "the transaction is committed on the primary, and no synchronous standby has confirmed it",
-                 .detail = fmt::format("The server said: {}.", fields->message),
-                 .hint = "It is lost if the primary is lost now. Look whether it is there before you repeat it."});
-    in_doubt_ = true;
     return true;
 }
 
@@ -268,6 +252,13 @@ bool Server::judge_ready(std::string_view body) {
     ignored_syncs_ = 0;
     ready_now_ = true;
     ready_own_ = own;
+    if (own && withheld_ != nullptr && withheld_->stage == Withheld::Stage::asking) {
+        confirmation_is_over();
+        return false;
+    }
+    must_confirm_ = is_suspect_ && !own && status_ == TransactionStatus::idle && (!has_failed_ || has_committed_);
+    has_failed_ = false;
+    if (!own && cancels_ == 0 && withheld_ == nullptr && !must_confirm_) is_suspect_ = has_committed_ = false;
     if (!own && partner_ != nullptr) partner_->transaction_is(status_);
     return !own;
 }

@@ -1,6 +1,7 @@
 #include "pool/server.hpp"
 
 #include "pgwire/frontend_builders.hpp"
+#include "pool/withheld.hpp"
 #include "pool/worker.hpp"
 
 #include <utility>
@@ -42,7 +43,10 @@ void Server::answer_what_is_due() {
             pgwire::backend::write_parse_complete(writer);
         else
             pgwire::backend::write_close_complete(writer);
-        if (partner_ != nullptr && !in_doubt_) partner_->deliver(message);
+        if (withheld_ != nullptr)
+            withheld_->messages += message;
+        else if (partner_ != nullptr && !in_doubt_)
+            partner_->deliver(message);
     }
 }
 

@@ -97,6 +97,46 @@ sleep 8
 [ "$(acknowledged)" = "$before" ] || failed "$(($(acknowledged) - before)) commits were acknowledged without a standby"
 start_cluster
 whole "loss of both standbys"
+
+step "a cancel ends the wait of a commit: of the proxy's clients, none is told that it is done"
+# begin_insert SERVICE ROW MESSAGES: a commit that waits for a standby; the client wants to hear of MESSAGES and worse.
+begin_insert() {
+    PGSERVICEFILE=$dir/pg_service.conf psql "service=$1" -X -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -c "set client_min_messages = $3" \
+        -c "insert into numbered values ($2)" >"$scratch/cancelled" 2>&1 &
+    inserting=$!
+    started+=("$inserting")
+    within 10 waits_for_standby "insert into numbered values ($2)" || failed "the insert does not wait: $(cat "$scratch/cancelled")"
+}
+waits_for_standby() { [ "$(sql "select count(*) from pg_stat_activity where wait_event = 'SyncRep' and query like '%' || \$\$$1\$\$ || '%'")" = 1 ]; }
+# ends WORDS: what the client is told in the end. (psql's status says nothing: it is 1 after a cancel whatever the server answers.)
+ends() {
+    wait "$inserting" || true
+    [ "$(grep -cE '^ERROR|^INSERT' "$scratch/cancelled")" = 1 ] && grep -q "$1" "$scratch/cancelled" || failed "expected '$1': $(cat "$scratch/cancelled")"
+}
+receivers=()
+for node in $(standbys); do receivers+=("$(sql_on "$node" 'select pid from pg_stat_wal_receiver')"); done
+halt "${receivers[@]}"
+begin_insert demo -1 error
+kill -INT "$inserting"
+ends 'INSERT 0 1'  # PostgreSQL alone: an acknowledged commit that no standby has
+begin_insert demo-proxy -2 warning
+kill -INT "$inserting"
+ends 'ERROR:  08007: .*no synchronous standby has confirmed it'
+begin_insert demo-proxy -3 error
+kill -INT "$inserting"
+within 10 waits_for_standby pg_logical_emit_message || failed "the proxy has not asked for another commit: $(cat "$scratch/cancelled")"
+kill -INT "$inserting"
+ends 'ERROR:  08007: .*no synchronous standby has confirmed it'
+begin_insert demo-proxy-pooled -4 error
+kill -INT "$inserting"
+within 10 waits_for_standby pg_logical_emit_message || failed "the proxy has not asked for another commit: $(cat "$scratch/cancelled")"
+! grep -q 'INSERT 0 1' "$scratch/cancelled" || failed "the client was told too early"
+go_on
+ends 'INSERT 0 1'
+whole "cancels"
+for node in $(standbys); do
+    [ "$(sql_on "$node" 'select count(*) from numbered where n = -4')" = 1 ] || failed "$node has not what was confirmed"
+done
 configure -s synchronous_mode_strict=null
 
 step "failsafe_mode: etcd is halted for 10 s, and the primary stays"

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 // COPY that goes wrong, and who goes when.
 
 namespace pgkeel::pool {
@@ -45,6 +47,144 @@ TEST(sessions_doubt, is_a_warning_where_pgbouncer_is_wanted) {
     const string answer = world.client().query("unconfirmed").answer();
     EXPECT_TRUE(answer.ends_with(" C(COMMIT) Z(I)")) << answer;
     EXPECT_TRUE(answer.starts_with("N(")) << answer;
+}
+
+class Suspicion : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        world.config.settings.default_pool_size = 1;
+        world.start();
+        client = &world.client();
+    }
+    void cancel() {
+        FakeClient& asker = world.connect_client(0);
+        asker.send("\0\0\0\x10\x04\xd2\x16\x2e"s + client->key);
+        world.run();
+    }
+    World world;
+    FakeClient* client = nullptr;
+};
+
+TEST_F(Suspicion, a_commit_that_a_cancel_may_have_hit_is_told_when_another_behind_it_is_confirmed) {
+    world.postgres.standby_is_away = true;
+    client->query("write").answer();
+    cancel();
+    EXPECT_EQ(client->answer(), "") << "the server has said that it is done";
+    world.postgres.only().wake();
+    EXPECT_EQ(client->answer(), "C(INSERT 0 1) Z(I)");
+    EXPECT_EQ(client->query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.postgres.asked_for_confirmation, 1U);
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST_F(Suspicion, and_when_that_is_not_confirmed_either_it_is_an_error) {
+    world.postgres.standby_is_away = true;
+    client->query("write").answer();
+    cancel();
+    cancel();
+    EXPECT_EQ(client->answer(), in_doubt + " Z(I)"s);
+    EXPECT_EQ(client->parse("", "write").bind("").execute().sync().answer(), "1 2");
+    cancel();
+    EXPECT_EQ(client->answer(), "C(INSERT 0 1)") << "the end of an Execute is not yet the end of its transaction";
+    cancel();
+    EXPECT_EQ(client->answer(), in_doubt + " Z(I)"s);
+    EXPECT_EQ(client->query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.counts().idle, 1U);
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST_F(Suspicion, nothing_is_asked_where_nothing_was_committed) {
+    client->query("sleep").answer();
+    cancel();
+    EXPECT_EQ(client->answer(), "E(ERROR 57014 canceling statement due to user request) Z(I)");
+    client->query("BEGIN").query("write").answer();
+    cancel();
+    EXPECT_EQ(client->answer(), "C(INSERT 0 1) Z(T)");
+    EXPECT_EQ(client->query("ROLLBACK").answer(), "C(ROLLBACK) Z(I)");
+    EXPECT_EQ(world.postgres.asked_for_confirmation, 0U);
+}
+
+TEST_F(Suspicion, what_the_client_asks_meanwhile_is_answered_behind_it) {
+    world.postgres.standby_is_away = true;
+    client->query("write").answer();
+    cancel();
+    client->query("mark a");
+    EXPECT_EQ(client->answer(), "");
+    world.postgres.only().wake();
+    EXPECT_EQ(client->answer(), "C(INSERT 0 1) Z(I) T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST_F(Suspicion, the_end_of_the_cancel_request_is_waited_for) {
+    world.postgres.hold_cancels = true;
+    client->query("write").answer();
+    cancel();
+    EXPECT_EQ(client->answer(), "");
+    EXPECT_EQ(world.postgres.asked_for_confirmation, 0U) << "the signal might hit what is asked";
+    client->query("mark a");
+    EXPECT_EQ(client->answer(), "");
+    world.postgres.let_cancels_go();
+    EXPECT_EQ(client->answer(), "C(INSERT 0 1) Z(I) T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.counts().idle, 1U);
+}
+
+TEST_F(Suspicion, of_several_requests_nobody_can_tell_which_was_hit) {
+    world.postgres.standby_is_away = true;
+    client->query("write").query("mark a").answer();
+    cancel();
+    EXPECT_EQ(client->answer(), "");
+    cancel();
+    EXPECT_EQ(client->answer(),
+              "E(FATAL 08007 the transaction is committed on the primary, and no synchronous standby has confirmed it)"
+              " closed");
+    world.postgres.standby_is_away = false;
+    EXPECT_EQ(world.client().query("mark b").answer(), "T D(b) C(SELECT 1) Z(I)");
+}
+
+TEST_F(Suspicion, a_transaction_that_has_begun_behind_it_cannot_be_told_of) {
+    client->query("write; COMMIT; BEGIN; mark a").answer();
+    cancel();
+    EXPECT_EQ(client->answer(),
+              "E(FATAL 08007 the transaction is committed on the primary, and no synchronous standby has confirmed it)"
+              " closed");
+}
+
+TEST_F(Suspicion, of_more_than_can_be_kept_nothing_is_told) {
+    client->query("write; rows 5000 a_rather_long_value_in_every_row").answer();
+    cancel();
+    EXPECT_EQ(client->answer(),
+              "E(FATAL 08007 the transaction is committed on the primary, and no synchronous standby has confirmed it)"
+              " closed");
+}
+
+TEST_F(Suspicion, a_server_that_dies_meanwhile_has_confirmed_nothing) {
+    world.postgres.standby_is_away = true;
+    client->query("write").answer();
+    cancel();
+    world.postgres.only().say_fatal("57P01", "terminating connection due to administrator command");
+    EXPECT_EQ(client->answer(), "E(FATAL 08006 server conn crashed?) closed");
+}
+
+TEST_F(Suspicion, a_client_that_leaves_meanwhile_leaves_nothing_behind) {
+    world.postgres.hold_cancels = true;
+    client->query("write").answer();
+    cancel();
+    client->leave();
+    world.run();
+    world.postgres.let_cancels_go();
+    EXPECT_EQ(world.client().query("mark b").answer(), "T D(b) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.postgres.asked_for_confirmation, 0U);
+    EXPECT_EQ(world.troubles(), "");
+}
+
+TEST_F(Suspicion, copies_begin_where_nothing_is_committed_yet) {
+    client->query("write; COPY IN").answer();
+    cancel();
+    EXPECT_EQ(client->answer(), "C(INSERT 0 1) G");
+    EXPECT_EQ(client->copy_data("x").copy_done().answer(), "C(COPY 1) Z(I)");
+    EXPECT_EQ(world.postgres.asked_for_confirmation, 1U);
+    EXPECT_EQ(client->query("mark a").answer(), "T D(a) C(SELECT 1) Z(I)");
+    EXPECT_EQ(world.postgres.asked_for_confirmation, 1U) << "once";
 }
 
 TEST(sessions_copy, data_that_comes_late_harms_nobody) {
@@ -267,9 +407,17 @@ TEST(sessions_ends, everybody_may_go_at_every_moment) {
                     if (world.clients.empty()) break;
                     auto client = world.clients.begin();
                     std::advance(client, world.pick(world.clients.size()));
-                    switch (world.pick(6)) {
+                    switch (world.pick(8)) {
                         case 0:
                             (*client)->leave();
+                            break;
+                        case 6:
+                            (*client)->query("write");
+                            break;
+                        case 7:
+                            if ((*client)->key.size() != 8) break;
+                            world.connect_client(world.pick(workers))
+                                .send("\0\0\0\x10\x04\xd2\x16\x2e"s + (*client)->key);
                             break;
                         case 1:
                             (*client)->query("BEGIN");
@@ -292,6 +440,14 @@ TEST(sessions_ends, everybody_may_go_at_every_moment) {
         world.run();
         for (auto& client : world.clients) client->leave();
         world.run();
+        // Whose server takes no more is not read, and its end is not seen.
+        for (bool slept = true; std::exchange(slept, false);) {
+            for (Backend* const backend : world.postgres.sessions()) {
+                slept |= backend->sleeps();
+                backend->wake();
+            }
+            world.run();
+        }
         // After a login that has failed, the next is tried when server_login_retry is over.
         world.pass(std::chrono::seconds(60), 6);
         const Book::Counts counts = world.counts();

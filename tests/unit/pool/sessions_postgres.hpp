@@ -29,7 +29,8 @@
 // `notice X` · `SET name = value` `RESET name` `SHOW name` `SELECT pg_catalog.set_config('name', 'value', false)` ·
 // `SET LOCAL` `SAVEPOINT x` `ROLLBACK TO x` · `LISTEN x` `UNLISTEN *` `CREATE TEMP TABLE x` `PREPARE x` `SELECT
 // pg_advisory_lock(x)` leave something, which `SHOW left` tells · `COPY IN` (data that holds "bad" is an error) `COPY
-// OUT N X` · `DEALLOCATE ALL` `DISCARD ALL` · `sleep` until it is woken or cancelled · `SELECT secret $1` for
+// OUT N X` · `DEALLOCATE ALL` `DISCARD ALL` · `sleep` until it is woken or cancelled · `write`, which waits for a
+// standby and hides the warning when that is cut short, and what asks whether it has arrived · `SELECT secret $1` for
 // auth_query · the empty one. $1 is the first parameter.
 
 namespace pgkeel::pool {
@@ -65,12 +66,18 @@ class Backend final : public Peer {
     bool sleeps() const { return sleeping_; }
     void wake() {
         if (!std::exchange(sleeping_, false)) return;
-        complete("sleep");
+        complete(std::exchange(waits_for_standby_, Waits::no) == Waits::no ? "sleep" : "INSERT 0 1");
         go_on();
     }
     void cancel() {
         if (!std::exchange(sleeping_, false)) return;
-        error("57014", "canceling statement due to user request");
+        const Waits waits = std::exchange(waits_for_standby_, Waits::no);
+        if (waits == Waits::no)
+            error("57014", "canceling statement due to user request");
+        else if (waits == Waits::with_warning)
+            say_unconfirmed("SELECT 1");
+        else
+            complete("INSERT 0 1");
         go_on();
     }
     /// Says something unasked.
@@ -123,6 +130,20 @@ class Backend final : public Peer {
         send([&](pgwire::Writer& out) { pgwire::backend::write_command_complete(out, tag); });
     }
     void error(std::string sqlstate, std::string message);
+    /// As SyncRepWaitForLSN() of PostgreSQL 15 says it when the wait of a commit is cancelled.
+    void say_unconfirmed(std::string_view tag) {
+        send([](pgwire::Writer& out) {
+            out.begin('N');
+            for (const std::string_view field :
+                 {"SWARNUNG", "VWARNING", "C01000", "Mcanceling wait for synchronous replication due to user request",
+                  "DThe transaction has already committed locally, but might not have been replicated to the standby.",
+                  "Fsyncrep.c", "L287", "RSyncRepWaitForLSN"})
+                out.text(field);
+            out.byte(0);
+            out.end();
+        });
+        complete(tag);
+    }
     void ready();
     void report_changes();
     void start_transaction(bool whole);
@@ -151,6 +172,8 @@ class Backend final : public Peer {
     std::uint32_t pid_;
     std::string in_, user_;
     bool begun_ = false, dead_ = false, sleeping_ = false, skipping_ = false, busy_simple_ = false;
+    enum class Waits { no, silently, with_warning };
+    Waits waits_for_standby_ = Waits::no;
     bool copying_ = false;
     std::size_t copied_ = 0;
     char status_ = 'I';
@@ -188,6 +211,8 @@ class Postgres {
     bool unreachable = false;
     bool hold_cancels = false;  ///< the connection of a cancel request stays open until let_cancels_go()
     bool signal_late = false;   ///< and the signal comes only then
+    bool standby_is_away = false;
+    std::size_t asked_for_confirmation = 0;
     std::vector<std::string> violations;
     std::list<std::unique_ptr<Backend>> backends;
 
@@ -639,18 +664,22 @@ inline bool Backend::execute(std::string statement, bool describe, const std::ve
         });
         complete("NOTICE");
     } else if (command == "unconfirmed") {
-        // As SyncRepWaitForLSN() of PostgreSQL 15 says it when the wait of a commit is cancelled.
-        send([](pgwire::Writer& out) {
-            out.begin('N');
-            for (const std::string_view field :
-                 {"SWARNUNG", "VWARNING", "C01000", "Mcanceling wait for synchronous replication due to user request",
-                  "DThe transaction has already committed locally, but might not have been replicated to the standby.",
-                  "Fsyncrep.c", "L287", "RSyncRepWaitForLSN"})
-                out.text(field);
-            out.byte(0);
-            out.end();
-        });
-        complete("COMMIT");
+        say_unconfirmed("COMMIT");
+    } else if (command == "write") {
+        sleeping_ = true;
+        waits_for_standby_ = Waits::silently;
+        return false;
+    } else if (statement.contains("pg_logical_emit_message")) {
+        ++postgres_.asked_for_confirmation;
+        row_description();
+        rows(1, "0/1");
+        if (!postgres_.standby_is_away) {
+            complete("SELECT 1");
+            return true;
+        }
+        sleeping_ = true;
+        waits_for_standby_ = Waits::with_warning;
+        return false;
     } else if (command == "listen" || command == "prepare") {
         left_.insert(command + " " + rest().substr(0, rest().find(' ')));
         complete(lower(verb) == "listen" ? "LISTEN" : "PREPARE");
