@@ -7,11 +7,13 @@ how long it lasts, in seconds. To add a fault, write a class; the schedule, the 
 import os
 import signal
 import subprocess
+import threading
 import time
 
 import disk
 import network
 from cluster import command_line
+from pq import Session
 
 AWAKE_MAX = 1.0  # seconds
 STOP, CONTINUE = signal.SIGSTOP, signal.SIGCONT
@@ -255,6 +257,50 @@ class Switchover(Fault):
             said = "no end after 60 s"
         if self._asked.returncode:
             world.note("    switchover: " + " ".join(said.split())[:200])
+
+
+class SyncWaitCancelled(Fault):
+    """A commit waits for standbys that confirm nothing, and its client cancels: it must not hear that it is done."""
+    name = "sync-wait-cancelled"
+    strikes = "everything"
+    hold = (4, 4)  # from its beginning
+
+    @staticmethod
+    def impossible(world):
+        return "needs --mode sync or quorum" if world.mode == "async" else ""
+
+    def inject(self, world):
+        standbys = [node for node in world.nodes if node is not self.target]
+        receivers = [node.ask("select pid from pg_stat_wal_receiver") for node in standbys]
+        self._receivers = [int(row[0]) for row in receivers if row]
+        send(self._receivers, STOP)
+        routes = {**world.product.routes(world.cluster), "without a proxy": self.target.dsn()}
+        threads = [threading.Thread(target=self._commit, args=(world, *route)) for route in routes.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _commit(self, world, route, conninfo):
+        session = Session(conninfo)
+        answers = [session.run("set client_min_messages = error")]  # the warning is all that PostgreSQL says of it
+        waiting = threading.Thread(target=lambda: answers.append(session.run("insert into cancelled values (1)",
+                                                                               timeout=2.5)))
+        waiting.start()
+        time.sleep(1)
+        if not waiting.is_alive():
+            self.violations.append(f"{route}: the commit did not wait: {answers[-1]}")
+            return
+        session.cancel()
+        waiting.join()
+        session.close()
+        told = "no answer" if answers[-1].text.startswith("no answer") else answers[-1].tag or answers[-1].text
+        world.note(f"    {route}: {told}")
+        if answers[-1].done and route != "without a proxy":
+            self.violations.append(f"{route}: acknowledged a commit that no standby has: {told}")
+
+    def heal(self, world):
+        send(self._receivers, CONTINUE)
 
 
 # The network. Clients and witnesses reach every node all the time.

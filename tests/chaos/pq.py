@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 _pq = ctypes.CDLL(ctypes.util.find_library("pq") or "libpq.so.5")
-for _name in ("PQconnectdb", "PQgetResult"):
+for _name in ("PQconnectdb", "PQgetResult", "PQgetCancel"):
     getattr(_pq, _name).restype = ctypes.c_void_p
 for _name in ("PQgetvalue", "PQerrorMessage", "PQresultErrorField", "PQresultErrorMessage", "PQcmdStatus"):
     getattr(_pq, _name).restype = ctypes.c_char_p
@@ -20,8 +20,11 @@ _pq.PQsendQuery.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
 _pq.PQresultErrorField.argtypes = [ctypes.c_void_p, ctypes.c_int]
 _pq.PQgetvalue.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
 for _name in ("PQstatus", "PQfinish", "PQerrorMessage", "PQresultStatus", "PQclear", "PQgetResult", "PQconsumeInput",
-              "PQisBusy", "PQsocket", "PQntuples", "PQnfields", "PQresultErrorMessage", "PQcmdStatus"):
+              "PQisBusy", "PQsocket", "PQntuples", "PQnfields", "PQresultErrorMessage", "PQcmdStatus", "PQgetCancel",
+              "PQfreeCancel"):
     getattr(_pq, _name).argtypes = [ctypes.c_void_p]
+
+_pq.PQcancel.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
 
 _Receiver = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 _pq.PQsetNoticeReceiver.argtypes = [ctypes.c_void_p, _Receiver, ctypes.c_void_p]
@@ -101,6 +104,12 @@ class Session:
             broken = self._broken()
             return answer or broken
         return answer
+
+    def cancel(self):
+        """What another thread runs here."""
+        request = _pq.PQgetCancel(self._connection)
+        _pq.PQcancel(request, ctypes.create_string_buffer(256), 256)
+        _pq.PQfreeCancel(request)
 
     def _broken(self):
         text = (_pq.PQerrorMessage(self._connection) or b"").decode(errors="replace").strip()

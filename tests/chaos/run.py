@@ -73,6 +73,7 @@ class World:
 
     def __init__(self, cluster, clocks, note):
         self.cluster, self.clocks, self.note = cluster, clocks, note
+        self.mode = cluster.settings.mode
         self.nodes, self.etcd, self.proxy, self.product = cluster.nodes, cluster.etcd, cluster.proxy, cluster.product
         self.etcd_leader, self.etcd_member_of = cluster.etcd_leader, cluster.etcd_member_of
 
@@ -316,7 +317,7 @@ class Run:
 
 
 def list_faults(options):
-    world = type("World", (), {"clocks": Clocks("/nonexistent", options.clocks)})()
+    world = type("World", (), {"clocks": Clocks("/nonexistent", options.clocks), "mode": options.mode})()
     for name, kind in faults.ALL.items():
         why = kind.impossible(world)
         print(f"{name:26} {(kind.__doc__ or '').strip().splitlines()[0]}")

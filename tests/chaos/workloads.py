@@ -17,6 +17,7 @@ ACCOUNTS, MONEY = 20, 1000
 # No primary key on append: a row that is there twice has to be able to show.
 SCHEMA = ["create table append (id bigint not null, at timestamptz not null default clock_timestamp())",
           "create table account (id int primary key, balance bigint not null)",
+          "create table cancelled (n int)",
           "create table transfer (id bigint, source int, target int, amount bigint)",
           f"insert into account select n, {MONEY} from generate_series(1, {ACCOUNTS}) n"]
 
