@@ -40,6 +40,20 @@ Task<Result<bool>> wait_until_known(Session& session, ClusterView before, bool p
     }
 }
 
+/// The view with members in it, if there are any within some seconds: after etcd was away, the agents come back to it
+/// one by one.
+Task<Result<ClusterView>> await_members(Session& session, ClusterView view) {
+    const Progress progress(session.clock, "waiting for an agent");
+    const Deadline until = session.clock.now() + 5s;
+    while (view.members.empty() && session.clock.now() < until) {
+        co_await session.clock.sleep_for(200ms);
+        auto again = co_await session.view();
+        if (!again) co_return std::unexpected(again.error());
+        view = std::move(*again);
+    }
+    co_return view;
+}
+
 Task<Result<int>> toggle(Session& session, PauseOptions options) {
     auto view = co_await session.view_of(options.words);
     if (!view) co_return std::unexpected(view.error());
@@ -47,6 +61,8 @@ Task<Result<int>> toggle(Session& session, PauseOptions options) {
     if (cluster::summarize(*view).settings.pause == options.paused)
         co_return fail(Errc::conflict, fmt::format("cluster {} is {}", session.scope(),
                                                    options.paused ? "already paused" : "not paused"));
+    view = co_await await_members(session, std::move(*view));
+    if (!view) co_return std::unexpected(view.error());
     for (const Member& member : cluster::leader_first(*view)) {
         auto answer = co_await ask_member(session, member, "PATCH", "/config",
                                           options.paused ? R"({"pause":true})" : R"({"pause":null})", 10s,
