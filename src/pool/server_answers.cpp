@@ -140,7 +140,9 @@ std::size_t Server::read_answers(std::string_view bytes) {
             fail_unconfirmed();
             return used;
         }
-        if (!made_.empty()) {
+        if (!made_.empty() && withheld_) {
+            withheld_->messages += std::exchange(made_, {});
+        } else if (!made_.empty()) {
             deliver();
             if (partner_ != nullptr) partner_->deliver(made_);
             made_.clear();

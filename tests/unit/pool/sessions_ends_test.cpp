@@ -115,6 +115,19 @@ TEST_F(Suspicion, what_the_client_asks_meanwhile_is_answered_behind_it) {
     EXPECT_EQ(world.troubles(), "");
 }
 
+TEST_F(Suspicion, nothing_overtakes_it) {
+    EXPECT_EQ(client->parse("s", "mark s").sync().answer(), "1 Z(I)");
+    world.postgres.standby_is_away = true;
+    client->query("write").parse("s", "mark s").sync().parse("s", "mark other").sync().answer();
+    cancel();
+    EXPECT_EQ(client->answer(), "");
+    world.postgres.only().wake();
+    EXPECT_EQ(client->answer(),
+              "C(INSERT 0 1) Z(I) E(ERROR 42P05 prepared statement \"s\" already exists) Z(I) "
+              "E(ERROR 42P05 prepared statement \"s\" already exists) Z(I)");
+    EXPECT_EQ(world.troubles(), "");
+}
+
 TEST_F(Suspicion, the_end_of_the_cancel_request_is_waited_for) {
     world.postgres.hold_cancels = true;
     client->query("write").answer();
