@@ -23,6 +23,9 @@ class CancelCall final : public WireOwner {
     const std::string& message() const { return message_; }
     Instant began() const { return began_; }
     bool is_over() const { return over_; }
+    /// It has been waited for long enough. Its signal may still come.
+    void give_up();
+    bool was_given_up() const { return given_up_; }
 
     std::size_t received(std::string_view bytes) override { return bytes.size(); }
     void connected() override { wire_->pass(message_); }
@@ -35,7 +38,7 @@ class CancelCall final : public WireOwner {
     std::string message_;
     OwnedWire wire_;
     Instant began_;
-    bool over_ = false;
+    bool over_ = false, given_up_ = false;
 };
 
 }  // namespace pgkeel::pool

@@ -91,6 +91,7 @@ class Client final : public WireOwner, public Partner {
     void linked(Server& server) override;
     void deliver(std::string_view bytes) override;
     bool is_full() const override { return wire_ && wire_->backed_up(); }
+    bool is_amid_message() const override { return !scanner_.at_border(); }
     void answered() override;
     void caught_up() override;
     void setting_reported(std::string_view name, std::string_view value) override;

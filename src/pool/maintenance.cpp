@@ -41,8 +41,7 @@ void Worker::maintain() {
     for (const auto& [id, server] : servers_) all.push_back(server.get());
     for (Server* const server : all) maintain_server(*server);
     for (const auto& call : cancels_)
-        if (!call->is_over() && is_over(config_->settings.cancel_wait_timeout, now() - call->began()))
-            call->closed("cancel_wait_timeout");
+        if (!call->is_over() && is_over(config_->settings.cancel_wait_timeout, now() - call->began())) call->give_up();
     Orders orders;
     {
         const std::scoped_lock lock(hub_.mutex);

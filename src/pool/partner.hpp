@@ -20,6 +20,8 @@ class Partner {
     virtual void deliver(std::string_view bytes) = 0;
     /// Takes no more now; whoever delivers stops until Server::resume().
     virtual bool is_full() const = 0;
+    /// It has sent a part of a message: nothing else may be put behind that.
+    virtual bool is_amid_message() const { return false; }
     /// ReadyForQuery was delivered; everything asked for is answered, and the server is clean if it says so. The
     /// partner may give the server back now.
     virtual void answered() = 0;

@@ -125,6 +125,7 @@ void Server::go_idle() {
         release_when_quiet_ = true;
         return;
     }
+    if (cancel_is_loose_) return end("a cancel request that nobody has answered may still come");
     state_ = State::idle;
     since_ = worker_->now();
     Orders orders;

@@ -96,7 +96,10 @@ class Server final : public WireOwner {
         return answers_.is_open(client_name, statement);
     }
     /// It is at a statement of ours, which no cancel request may hit.
-    bool works_for_itself() const;
+    bool works_for_itself() const {
+        return !answers_.empty() && answers_.front().way == Answer::Way::swallow &&
+               answers_.front().kind == Answer::Kind::query;
+    }
     bool is_copying_both() const { return copying_both_; }
     pgwire::backend::TransactionStatus status() const { return status_; }
     void resume() { wire_->start_reading(); }
@@ -105,7 +108,8 @@ class Server final : public WireOwner {
 
     // ---- for cancel requests
     void cancel_begins();
-    void cancel_ends();
+    /// `certain`: its signal has been sent, or will never be.
+    void cancel_ends(bool certain);
     std::uint32_t process_id() const { return process_id_; }
     const std::string& cancel_key() const { return cancel_key_; }
     /// Where it was connected to, for another connection to the same place.
@@ -179,6 +183,10 @@ class Server final : public WireOwner {
     void undo(Answer& answer, bool failed);
     // ---- commits that no standby has confirmed (server_confirmation.cpp)
     bool is_unconfirmed_commit(std::string_view body);
+    bool is_asking() const;
+    void acquit_if_over();
+    void judge_suspicion();
+    bool end_is_queued();
     bool withhold(char type, std::string_view message, std::string_view body);
     void request_is_over();
     void give_unless_committed();
@@ -221,6 +229,7 @@ class Server final : public WireOwner {
     bool has_failed_ = false;     ///< the client's request had an error
     bool has_committed_ = false;  ///< while it is suspect: a transaction has ended, and the request goes on
     bool must_confirm_ = false;   ///< the ReadyForQuery that was just judged says that something is committed
+    bool cancel_is_loose_ = false;  ///< nobody knows whether a cancel request will still come: for nobody else, then
     std::unique_ptr<Withheld> withheld_;
     bool ready_now_ = false;   ///< ReadyForQuery was read, and what comes of it is still to be done
     bool own_failed_ = false;  ///< a query of ours had an error

@@ -81,9 +81,15 @@ std::size_t Server::read_answers(std::string_view bytes) {
         if (used > run && partner_ != nullptr) partner_->deliver(bytes.substr(run, used - run));
         run = used;
     };
+    const auto deliver_made = [&] {
+        if (made_.empty()) return;
+        deliver();
+        if (partner_ != nullptr) partner_->deliver(made_);
+        made_.clear();
+    };
     while (used < bytes.size()) {
         pgwire::Front front;
-        const bool own = swallowing_body_ || in_doubt_ || is_suspect_ || partner_ == nullptr ||
+        const bool own = swallowing_body_ || in_doubt_ || is_suspect_ || withheld_ || partner_ == nullptr ||
                          (!answers_.empty() && answers_.front().way == Answer::Way::swallow);
         if (own) {
             front = scanner_.look(bytes.substr(used));
@@ -116,7 +122,10 @@ std::size_t Server::read_answers(std::string_view bytes) {
         const bool is_part = front.kind == Kind::begun;
         if (is_part && (needs_body(front.head.type) || withheld_) && front.head.length <= seen_message_max) break;
         const std::string_view body = front.kind == Kind::whole ? front.body(rest) : std::string_view();
-        if (is_part && withheld_) withheld_->hopeless = true;
+        if (is_part && withheld_) {  // more than can be kept
+            give_unless_committed();
+            deliver_made();
+        }
         const bool forward = judge(front.head.type, body) && (!in_doubt_ || is_seen_in_doubt(front.head.type)) &&
                              !withhold(front.head.type, rest.substr(0, front.bytes), body);
         scanner_.take(front, front.bytes);
@@ -140,13 +149,10 @@ std::size_t Server::read_answers(std::string_view bytes) {
             fail_unconfirmed();
             return used;
         }
-        if (!made_.empty() && withheld_) {
+        if (withheld_)
             withheld_->messages += std::exchange(made_, {});
-        } else if (!made_.empty()) {
-            deliver();
-            if (partner_ != nullptr) partner_->deliver(made_);
-            made_.clear();
-        }
+        else
+            deliver_made();
         if (!answers_.empty() && answers_.front().way == Answer::Way::make) {
             deliver();
             answer_what_is_due();

@@ -19,7 +19,6 @@ namespace pgkeel::pool {
 
 using pgwire::backend::Report;
 using pgwire::backend::Severity;
-using pgwire::backend::TransactionStatus;
 namespace types = pgwire::backend::types;
 
 bool Server::judge(char type, std::string_view body) {
@@ -119,10 +118,15 @@ bool Server::judge_error(std::string_view body) {
     is_doubtful_ = is_doubtful_ || std::exchange(ignored_syncs_, 0) > 0;
     const bool fatal = fields && fields->ends_the_connection();
     if (answers_.empty()) {
-        last_words_ = fatal;
+        last_words_ = fatal && withheld_ == nullptr;
         return partner_ != nullptr;
     }
     Answer& front = answers_.front();
+    if (is_asking()) {
+        own_failed_ = true;
+        skip_to_sync();
+        return false;
+    }
     const bool own = front.kind == Answer::Kind::query && front.way == Answer::Way::swallow;
     has_failed_ |= !own;
     if (partner_ != nullptr && !own) partner_->failed();
@@ -252,13 +256,11 @@ bool Server::judge_ready(std::string_view body) {
     ignored_syncs_ = 0;
     ready_now_ = true;
     ready_own_ = own;
-    if (own && withheld_ != nullptr && withheld_->stage == Withheld::Stage::asking) {
+    if (own && is_asking()) {
         confirmation_is_over();
         return false;
     }
-    must_confirm_ = is_suspect_ && !own && status_ == TransactionStatus::idle && (!has_failed_ || has_committed_);
-    has_failed_ = false;
-    if (!own && cancels_ == 0 && withheld_ == nullptr && !must_confirm_) is_suspect_ = has_committed_ = false;
+    if (!own) judge_suspicion();
     if (!own && partner_ != nullptr) partner_->transaction_is(status_);
     return !own;
 }

@@ -285,6 +285,11 @@ void CancelCall::closed(const std::string&) {
     worker_.cancel_is_over(*this);
 }
 
+void CancelCall::give_up() {
+    given_up_ = true;
+    closed("cancel_wait_timeout");
+}
+
 void Worker::cancel(ClientRef client, ClientRef asker) {
     surroundings_.post(client.worker, [client, asker](Worker& worker) { worker.cancel_here(client, asker); });
 }
@@ -323,7 +328,7 @@ void Worker::cancel_is_over(const CancelCall& call) {
     // The number may be another server's by now.
     if (Server* const found = call.server() ? server(*call.server()) : nullptr;
         found != nullptr && cancel_request_for(*found) == call.message())
-        found->cancel_ends();
+        found->cancel_ends(!call.was_given_up());
     order_burial();
 }
 

@@ -671,7 +671,7 @@ inline bool Backend::execute(std::string statement, bool describe, const std::ve
         return false;
     } else if (statement.contains("pg_logical_emit_message")) {
         ++postgres_.asked_for_confirmation;
-        row_description();
+        if (describe) row_description();
         rows(1, "0/1");
         if (!postgres_.standby_is_away) {
             complete("SELECT 1");
