@@ -71,11 +71,13 @@ Task<bool> Node::keep_lost_wal() {
         if (required) seen_.retry_start_at = out_.clock.now() + std::max<Duration>(seen_.settings.loop_wait, 5s);
         if (required) co_return false;
     } else {
-        if (kept->end > report.begin) report.end = kept->end;
+        if (kept->end >= report.begin) report.end = kept->end;
         report.kept_in = kept->directory;
         report.kept_bytes = kept->bytes;
         report.kept_whole = kept->whole;
-        if (kept->directory.empty())
+        if (report.bytes() == 0)
+            log::info("{}", cluster::describe(report));
+        else if (kept->directory.empty())
             log::warning("{} are not in the cluster, and are not kept: lost_wal_max_size is 0",
                          cluster::describe(report));
         else

@@ -95,9 +95,9 @@ json::array lost_wal_json(const std::vector<LostWalReport>& reports) {
 }
 
 std::string describe(const LostWalReport& report) {
-    if (report.bytes() == 0 && !report.exact)
-        return fmt::format("nothing is known to be lost of what {} wrote on timeline {}", report.member,
-                           report.timeline.id);
+    if (report.bytes() == 0)
+        return fmt::format("nothing is {}lost of what {} wrote on timeline {}", report.exact ? "" : "known to be ",
+                           report.member, report.timeline.id);
     return fmt::format("{}{} bytes of WAL that {} wrote on timeline {} after {}", report.exact ? "" : "at least ",
                        report.bytes(), report.member, report.timeline.id, to_string(report.begin));
 }

@@ -231,7 +231,7 @@ Task<Result<Server::KeptWal>> LocalServer::keep_lost_wal(LostWal lost) {
         programs_.command("pg_waldump", {"--path=" + kept->directory, fmt::format("--timeline={}", lost.timeline.id),
                                          "--start=" + to_string(lost.begin), "--rmgr=XLOG"}),
         clock_.now() + std::chrono::seconds(30));
-    if (shown) kept->end = end_of_own_wal(shown->output).value_or(Lsn{});
+    if (shown) kept->end = end_of_own_wal(shown->output, lost.begin).value_or(Lsn{});
     co_return kept;
 }
 

@@ -207,7 +207,9 @@ std::vector<std::string> files_with(const LostWal& lost, std::vector<std::string
     return histories;
 }
 
-std::optional<Lsn> end_of_own_wal(std::string_view waldump_output) {
+std::optional<Lsn> end_of_own_wal(std::string_view waldump_output, Lsn begin) {
+    // XLOG_BLCKSZ and SizeOfXLogLongPHD of PostgreSQL's access/xlog_internal.h: what stands before the first record.
+    constexpr std::uint64_t page = 8192, header_max = 40;
     while (!waldump_output.empty()) {
         const auto end = waldump_output.find('\n');
         if (end == std::string_view::npos) return {};  // cut off
@@ -217,7 +219,10 @@ std::optional<Lsn> end_of_own_wal(std::string_view waldump_output) {
         const auto at = line.find(before);
         if (at == std::string_view::npos || line.find("desc: CHECKPOINT_SHUTDOWN") == std::string_view::npos) continue;
         const std::string_view text = line.substr(at + before.size());
-        return parse_lsn(text.substr(0, text.find(',')));
+        const auto found = parse_lsn(text.substr(0, text.find(',')));
+        const bool is_header =
+            found && begin.bytes % page == 0 && *found >= begin && found->bytes - begin.bytes <= header_max;
+        return is_header ? begin : found;
     }
     return {};
 }

@@ -91,6 +91,16 @@ TEST_F(NodeLosses, where_the_servers_own_wal_ends_is_what_counts) {
     EXPECT_EQ(reports().front().bytes(), 1010U);
 }
 
+// What it has alone is its own recovery's checkpoint, and the rest of that segment.
+TEST_F(NodeLosses, where_that_is_the_place_where_the_timeline_was_left_nothing_is_lost) {
+    lose_the_leader(1000);
+    a.server.keeps->end = begin;
+    come_back();
+    ASSERT_TRUE(loop.until([&] { return !reports().empty() && reports().front().exact; }, 10s));
+    EXPECT_EQ(reports().front().bytes(), 0U);
+    EXPECT_EQ(cluster::describe(reports().front()), "nothing is lost of what pg-a wrote on timeline 1");
+}
+
 TEST_F(NodeLosses, a_disk_without_room_does_not_keep_a_node_away) {
     lose_the_leader(1000);
     a.server.keeps = fail(Errc::io_error, "the disk is full");

@@ -77,10 +77,23 @@ TEST(lost_wal, ends_where_the_stop_or_the_recovery_of_its_server_begins) {
         "CHECKPOINT_SHUTDOWN redo 0/30002D8; tli 1\n"
         "rmgr: XLOG        len (rec/tot):    114/   114, tx:          0, lsn: 0/03000350, prev 0/030002D8, desc: "
         "CHECKPOINT_SHUTDOWN redo 0/3000350; tli 1\n";
-    EXPECT_EQ(end_of_own_wal(output), Lsn{0x30002D8});
-    EXPECT_FALSE(end_of_own_wal(output.substr(0, output.find("CHECKPOINT_SHUTDOWN"))));
-    EXPECT_FALSE(end_of_own_wal(""));
-    EXPECT_FALSE(end_of_own_wal("desc: CHECKPOINT_SHUTDOWN\n"));
+    EXPECT_EQ(end_of_own_wal(output, Lsn{0x3000110}), Lsn{0x30002D8});
+    EXPECT_FALSE(end_of_own_wal(output.substr(0, output.find("CHECKPOINT_SHUTDOWN")), Lsn{0x3000110}));
+    EXPECT_FALSE(end_of_own_wal("", {}));
+    EXPECT_FALSE(end_of_own_wal("desc: CHECKPOINT_SHUTDOWN\n", {}));
+}
+
+TEST(lost_wal, the_header_of_a_page_is_no_loss) {
+    const auto checkpoint_at = [](std::string_view lsn) {
+        return fmt::format(
+            "rmgr: XLOG len (rec/tot): 114/ 114, tx: 0, lsn: {}, prev 0/03FFFF88, desc: "
+            "CHECKPOINT_SHUTDOWN redo 0/4000028; tli 1\n",
+            lsn);
+    };
+    EXPECT_EQ(end_of_own_wal(checkpoint_at("0/04000028"), Lsn{0x4000000}), Lsn{0x4000000});
+    EXPECT_EQ(end_of_own_wal(checkpoint_at("0/04002018"), Lsn{0x4002000}), Lsn{0x4002000});
+    EXPECT_EQ(end_of_own_wal(checkpoint_at("0/04000050"), Lsn{0x4000000}), Lsn{0x4000050});
+    EXPECT_EQ(end_of_own_wal(checkpoint_at("0/04000128"), Lsn{0x4000100}), Lsn{0x4000128});
 }
 
 /// A pg_wal with small segments, and a place for what is lost.
