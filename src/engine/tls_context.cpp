@@ -227,6 +227,9 @@ Result<TlsContext> client_side_context(const TlsFiles& files) {
     SSL_CTX* raw = context->get();
     if (auto done = use_certificate(raw, side, files); !done) return std::unexpected(std::move(done.error()));
     SSL_CTX_set_alpn_select_cb(raw, select_protocol, nullptr);
+    // As PostgreSQL's own: libpq makes room for 8 kB. Of a longer record the rest stays in OpenSSL's buffer, where
+    // programs that wait for the socket themselves (pg_basebackup, pg_receivewal) do not see it.
+    SSL_CTX_set_max_send_fragment(raw, 8192);
     const bool demanded = files.mode == TlsMode::verify_ca || files.mode == TlsMode::verify_full;
     if (files.ca_file.empty()) {
         if (!demanded) return context;

@@ -5,6 +5,8 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
+
 namespace pgkeel::test {
 namespace {
 
@@ -124,6 +126,26 @@ TEST_P(tls, megabytes_pass_through_a_reader_that_stops_and_starts) {
         EXPECT_TRUE(ends.client.bytes == sent);
         EXPECT_TRUE(ends.server.heard("drained"));
     }
+}
+
+// libpq leaves the rest of a longer one where who waits for the socket does not see it.
+TEST_P(tls, no_record_to_a_client_is_longer_than_postgresqls) {
+    static std::size_t longest = 0, records = 0;
+    const TlsContext of_client = ours_to_servers();
+    SSL_CTX_set_msg_callback(of_client.get(),
+                             [](int is_written, int, int type, const void* bytes, std::size_t size, SSL*, void*) {
+                                 const auto* header = static_cast<const unsigned char*>(bytes);
+                                 if (is_written != 0 || type != SSL3_RT_HEADER || size != 5 || header[0] != 23) return;
+                                 longest = std::max<std::size_t>(longest, header[3] * 256U + header[4]);
+                                 ++records;
+                             });
+    Ends ends;
+    ends.start(ours_to_clients(), of_client);
+    ASSERT_TRUE(ends.secured());
+    ends.server_wire->pass(std::string(1'000'000, 'x'));
+    ASSERT_TRUE(run_until(*ends.loop, [&] { return ends.client.bytes.size() == 1'000'000; }));
+    EXPECT_GT(records, 100U);
+    EXPECT_LE(longest, 8192U + 256U);
 }
 
 TEST_P(tls, begins_after_a_request_in_the_clear) {
