@@ -163,7 +163,7 @@ void Server::closed(const std::string& why) {
                          .message = "server conn crashed?",
                          .detail = why,
                          .hint = {}},
-                        last_words_);
+                        last_words_ && withheld_ == nullptr);
         case State::gone:
             return;
         default:

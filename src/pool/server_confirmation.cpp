@@ -64,18 +64,18 @@ struct Rest {
 };
 Rest rest_of(std::string_view messages) {
     Rest rest;
+    pgwire::Scanner scanner(pgwire::Origin::backend);
     while (!messages.empty()) {
-        std::size_t length = 0;
-        for (std::size_t i = 1; i < pgwire::head_bytes; ++i)
-            length = length << 8 | static_cast<unsigned char>(messages[i]);
-        const char type = messages.front();
-        const std::string_view message = messages.substr(0, length + 1);
-        messages.remove_prefix(message.size());
-        if (type == types::ready_for_query) {
+        const pgwire::Front front = scanner.look(messages);
+        const std::string_view message = messages.substr(0, front.bytes);
+        scanner.take(front, front.bytes);
+        messages.remove_prefix(front.bytes);
+        if (front.head.type == types::ready_for_query) {
             rest.behind = messages;
             break;
         }
-        if (type == types::parameter_status || type == types::notification_response) rest.of_session += message;
+        if (front.head.type == types::parameter_status || front.head.type == types::notification_response)
+            rest.of_session += message;
     }
     return rest;
 }
@@ -139,7 +139,7 @@ void Server::judge_suspicion() {
     must_confirm_ =
         is_suspect_ && (has_committed_ || (status_ == TransactionStatus::idle && !has_failed_)) && partner_ != nullptr;
     has_failed_ = false;
-    if (must_confirm_ || withheld_ != nullptr) return;
+    if (must_confirm_) return;
     has_committed_ = false;
     acquit_if_over();
 }

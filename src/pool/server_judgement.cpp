@@ -118,7 +118,7 @@ bool Server::judge_error(std::string_view body) {
     is_doubtful_ = is_doubtful_ || std::exchange(ignored_syncs_, 0) > 0;
     const bool fatal = fields && fields->ends_the_connection();
     if (answers_.empty()) {
-        last_words_ = fatal && withheld_ == nullptr;
+        last_words_ = fatal;
         return partner_ != nullptr;
     }
     Answer& front = answers_.front();
@@ -140,12 +140,12 @@ bool Server::judge_error(std::string_view body) {
                                      .hint = {}};
         }
         if (front.subject) front.subject->effects.reset();
-        last_words_ = fatal && !own && withheld_ == nullptr;
+        last_words_ = fatal && !own;
         return !own;
     }
     const bool forward = front.subject == nullptr || !say_in_own_name(*front.subject, fields ? fields->sqlstate : "");
     skip_to_sync();
-    last_words_ = fatal && forward && withheld_ == nullptr;
+    last_words_ = fatal && forward;
     return forward;
 }
 
