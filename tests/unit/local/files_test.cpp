@@ -71,11 +71,11 @@ TEST(directory_lock, is_waited_for_with_patience) {
         ASSERT_TRUE(taken);
         first.emplace(std::move(*taken));
     }
-    std::jthread holder([&first] {
+    EXPECT_FALSE(DirectoryLock::take(scratch.path(), std::chrono::milliseconds(50)));
+    const std::jthread holder([&first] {
         std::this_thread::sleep_for(std::chrono::milliseconds(300));
         first.reset();
     });
-    EXPECT_FALSE(DirectoryLock::take(scratch.path(), std::chrono::milliseconds(50)));
     EXPECT_TRUE(DirectoryLock::take(scratch.path(), std::chrono::seconds(30)));
 }
 
