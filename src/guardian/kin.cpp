@@ -1,9 +1,9 @@
 #include "guardian/guardian.hpp"
+#include "process/all_processes.hpp"
 #include "process/pidfd.hpp"
 
 #include <fmt/format.h>
 
-#include <dirent.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <memory>
 
 namespace pgkeel::guardian {
 
@@ -64,10 +63,8 @@ std::vector<std::string> arguments(const std::string& data_directory, const post
 std::vector<Kin> find_kin(const std::string& data_directory) {
     const std::string path = canonical(data_directory);
     std::vector<Kin> found;
-    const std::unique_ptr<DIR, int (*)(DIR*)> all(opendir("/proc"), closedir);
-    while (const dirent* entry = all ? readdir(all.get()) : nullptr) {
-        const auto pid = number<pid_t>(entry->d_name);
-        if (pid <= 0 || !is_ours(pid)) continue;
+    for (const pid_t pid : all_processes()) {
+        if (!is_ours(pid)) continue;
         const auto words = words_of(pid);
         if (words.size() != 5 || words[1] != subcommand || words[2] != path) continue;
         const auto process = postgres::process_identity(pid);

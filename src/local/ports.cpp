@@ -1,6 +1,7 @@
 #include "local/ports.hpp"
 
 #include "local/files.hpp"
+#include "process/all_processes.hpp"
 
 #include <fmt/format.h>
 
@@ -77,15 +78,12 @@ std::optional<pid_t> listener_of(int port) {
     for (std::string& inode : listening_inodes("/proc/net/tcp6", port)) inodes.push_back(std::move(inode));
     if (inodes.empty()) return std::nullopt;
     for (std::string& inode : inodes) inode = "socket:[" + inode + "]";
-    std::error_code error;
-    for (const auto& process : std::filesystem::directory_iterator("/proc", error)) {
-        const std::string pid = process.path().filename();
-        if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    for (const pid_t pid : all_processes()) {
         std::error_code unseen;
-        for (const auto& open : std::filesystem::directory_iterator(process.path() / "fd", unseen)) {
+        for (const auto& open : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid), unseen)) {
             std::error_code gone;
             const std::string target = std::filesystem::read_symlink(open.path(), gone);
-            if (std::ranges::find(inodes, target) != inodes.end()) return static_cast<pid_t>(std::stoi(pid));
+            if (std::ranges::find(inodes, target) != inodes.end()) return pid;
         }
     }
     return std::nullopt;

@@ -1,11 +1,11 @@
 #include "postgres/postmaster.hpp"
 
+#include "process/all_processes.hpp"
 #include "process/pidfd.hpp"
 
 #include <fmt/format.h>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,18 +85,6 @@ std::optional<ServerProcess> process_at(pid_t pid, const ServerPlace& place) {
     return process;
 }
 
-template <class F>
-void for_each_process(F visit) {
-    DIR* const all = opendir("/proc");
-    if (all == nullptr) return;
-    while (const dirent* entry = readdir(all)) {
-        pid_t pid = 0;
-        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && number(std::string_view(entry->d_name), pid))
-            visit(pid);
-    }
-    closedir(all);
-}
-
 }  // namespace
 
 std::optional<PostmasterFile> parse_postmaster_file(std::string_view text) {
@@ -153,9 +141,8 @@ std::optional<ServerProcess> process_identity(pid_t pid) {
 
 std::vector<ServerProcess> server_processes(const ServerPlace& place, std::optional<ServerProcess> known) {
     std::vector<ServerProcess> found;
-    for_each_process([&](pid_t pid) {
+    for (const pid_t pid : all_processes())
         if (const auto process = process_at(pid, place)) found.push_back(*process);
-    });
     const auto is_known = [&](const ServerProcess& process) { return process.pid == known->pid; };
     if (known && std::ranges::none_of(found, is_known))
         if (const auto now = process_identity(known->pid); now && now->started == known->started) found.push_back(*now);
