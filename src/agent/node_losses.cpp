@@ -64,27 +64,24 @@ Task<bool> Node::keep_lost_wal() {
                                   .exact = true,
                                   .at = iso_time(out_.clock.wall_now())};
     if (!kept) {
-        report.not_kept = kept.error().line();
-        const bool required = kept.error().code == Errc::unsafe;
-        log::error("{} are not in the cluster, and could not be kept{}: {}", cluster::describe(report),
-                   required ? "; not rejoining without" : "", kept.error().line());
-        if (required) seen_.retry_start_at = out_.clock.now() + std::max<Duration>(seen_.settings.loop_wait, 5s);
-        if (required) co_return false;
-    } else {
-        if (kept->end >= report.begin) report.end = kept->end;
-        report.kept_in = kept->directory;
-        report.kept_bytes = kept->bytes;
-        report.kept_whole = kept->whole;
-        if (report.bytes() == 0)
-            log::info("{}", cluster::describe(report));
-        else if (kept->directory.empty())
-            log::warning("{} are not in the cluster, and are not kept: lost_wal_max_size is 0",
-                         cluster::describe(report));
-        else
-            log::warning("{} are not in the cluster. {} in {}; to see it: {}", cluster::describe(report),
-                         kept->whole ? "They are kept" : "Their beginning is kept", kept->directory,
-                         postgres::show_command(lost_wal_, kept->directory));
+        log::error("{} are not in the cluster, and could not be kept; not rejoining without: {}",
+                   cluster::describe(report), kept.error().line());
+        seen_.retry_start_at = out_.clock.now() + std::max<Duration>(seen_.settings.loop_wait, 5s);
+        co_return false;
     }
+    if (kept->end >= report.begin) report.end = kept->end;
+    report.kept_in = kept->directory;
+    report.kept_bytes = kept->bytes;
+    report.kept_whole = kept->whole;
+    if (report.bytes() != 0) report.not_kept = kept->why_not;
+    if (report.bytes() == 0)
+        log::info("{}", cluster::describe(report));
+    else if (kept->directory.empty())
+        log::error("{} are not in the cluster, and are not kept: {}", cluster::describe(report), kept->why_not);
+    else
+        log::warning("{} are not in the cluster. {} in {}; to see it: {}", cluster::describe(report),
+                     kept->whole ? "They are kept" : "Their beginning is kept", kept->directory,
+                     postgres::show_command(lost_wal_, kept->directory));
     co_await tell_lost_wal(std::move(report));
     co_return true;
 }

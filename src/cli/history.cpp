@@ -13,9 +13,10 @@ namespace pgkeel::cli {
 namespace {
 /// "Lost with timeline 3: at least 74232 bytes of WAL …"
 std::string line_of(const cluster::LostWalReport& report) {
-    return report.bytes() == 0 && !report.exact
-               ? fmt::format("Timeline {}: {}", report.timeline.id, cluster::describe(report))
-               : "Lost: " + cluster::describe(report);
+    std::string text = cluster::describe(report);
+    if (report.bytes() != 0) return "Lost: " + text;
+    text.front() = 'N';  // Nothing is lost of what …
+    return text;
 }
 
 Task<Result<int>> history(Session& session, ClusterOptions options) {

@@ -211,7 +211,7 @@ Task<Result<Server::Divergence>> LocalServer::compare_history(Member source, Ser
 }
 
 Task<Result<Server::KeptWal>> LocalServer::keep_lost_wal(LostWal lost) {
-    if (lost.bytes() == 0 || agent_.lost_wal_max_megabytes == 0) co_return KeptWal{};
+    if (lost.bytes() == 0) co_return KeptWal{};
     const std::string& data = agent_.postgresql.data_dir;
     const KeepRequest request{
         .lost = lost,
@@ -220,18 +220,29 @@ Task<Result<Server::KeptWal>> LocalServer::keep_lost_wal(LostWal lost) {
         .bytes_max = static_cast<std::uint64_t>(agent_.lost_wal_max_megabytes) << 20,
         .account = programs_.account,
     };
-    auto kept = co_await workers_.run([&request] { return postgres::keep_lost_wal(request); });
-    // Who says that it is required prefers a node that waits for its operator.
-    if (!kept && agent_.lost_wal_required)
-        co_return fail(Errc::unsafe, "pgkeel.lost_wal_required: " + kept.error().text,
-                       "make room, or set pgkeel.lost_wal_required to false and reload");
-    if (!kept || lost.timeline != lost.last_timeline) co_return kept;
-    auto shown = co_await run(
-        clock_,
-        programs_.command("pg_waldump", {"--path=" + kept->directory, fmt::format("--timeline={}", lost.timeline.id),
-                                         "--start=" + to_string(lost.begin), "--rmgr=XLOG"}),
-        clock_.now() + std::chrono::seconds(30));
-    if (shown) kept->end = end_of_own_wal(shown->output, lost.begin).value_or(Lsn{});
+    KeptWal kept;
+    if (agent_.lost_wal_max_megabytes == 0) {
+        kept.why_not = "lost_wal_max_size is 0";
+    } else {
+        auto copied = co_await workers_.run([&request] { return postgres::keep_lost_wal(request); });
+        // Who says that it is required prefers a node that waits for its operator.
+        if (!copied && agent_.lost_wal_required)
+            co_return fail(Errc::unsafe, "pgkeel.lost_wal_required: " + copied.error().text,
+                           "make room, or set pgkeel.lost_wal_required to false and reload");
+        if (copied)
+            kept = std::move(*copied);
+        else
+            kept.why_not = copied.error().line();
+    }
+    if (lost.timeline != lost.last_timeline) co_return kept;
+    // Reading the copy proves that it can be read.
+    const std::string& place = kept.whole && !kept.directory.empty() ? kept.directory : request.pg_wal;
+    auto shown =
+        co_await run(clock_,
+                     programs_.command("pg_waldump", {"--path=" + place, fmt::format("--timeline={}", lost.timeline.id),
+                                                      "--start=" + to_string(lost.begin), "--rmgr=XLOG"}),
+                     clock_.now() + std::chrono::seconds(30));
+    if (shown) kept.end = end_of_own_wal(shown->output, lost.begin).value_or(Lsn{});
     co_return kept;
 }
 

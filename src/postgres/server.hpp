@@ -116,12 +116,14 @@ class Server {
     };
     virtual Task<Result<Divergence>> compare_history(Member leader, ServerState here) = 0;
     /// Copies the WAL that `lost` tells of out of the data directory, so that a rewind or a fresh copy does not take it
-    /// away. The server is down. Without anything to do it returns an empty directory. Errors: io_error.
+    /// away. The server is down. Without anything to do it returns an empty directory. Errors: unsafe — it has to be
+    /// kept, and could not be.
     struct KeptWal {
         std::string directory;
         std::uint64_t bytes = 0;  ///< of the files
         bool whole = true;        ///< false: the oldest part of it, as much as may be kept
         Lsn end{};                ///< where what the server itself wrote ends, when that could be read; else zero
+        std::string why_not{};    ///< it is not kept
     };
     virtual Task<Result<KeptWal>> keep_lost_wal(LostWal lost) = 0;
     virtual Task<Result<>> rewind(Member leader) = 0;
