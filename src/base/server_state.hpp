@@ -135,6 +135,7 @@ struct ServerState {
 struct ServerAbilities {
     bool can_rewind = false;  ///< use_pg_rewind, the binary, and wal_log_hints or checksums
     bool remove_data_on_rewind_failure = false;
+    bool keep_damaged_data = false;  ///< remove_data_directory_on_rewind_failure is false in so many words
     bool remove_data_on_diverged_timelines = false;
     bool can_clone_without_leader = false;
     bool has_bootstrap_section = false;

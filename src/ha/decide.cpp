@@ -177,14 +177,19 @@ Decision decide_without_data(const Snapshot& s) {
     if (s.server.data_directory == DataDirectory::foreign)
         return {Exit{}, Reason::foreign_data, "the data directory is neither empty nor a PostgreSQL cluster"};
     if (s.server.data_directory == DataDirectory::damaged && !s.lease) {
-        const bool may_remove = s.reinit_requested || s.abilities.remove_data_on_rewind_failure;
-        if (key_is_anothers(s) && may_remove)
+        if (s.abilities.keep_damaged_data && !s.reinit_requested)
+            return wait(Reason::data_damaged,
+                        fmt::format("a rewind was interrupted here, and what it left must not be started: run `pgkeel "
+                                    "reinit` for {}",
+                                    s.name));
+        if (!key_is_anothers(s))
+            return wait(Reason::data_damaged,
+                        "a rewind was interrupted here, and what it left must not be started: waiting for a leader to "
+                        "copy from");
+        if (s.now >= s.retry_start_at)
             return {Reinitialize{clone_source(s)}, Reason::data_damaged,
-                    "reinitializing: a rewind was interrupted here"};
-        return wait(Reason::data_damaged,
-                    fmt::format("a rewind was interrupted here, and what it left must not be started: run `pgkeel "
-                                "reinit` for {}",
-                                s.name));
+                    "reinitializing: a rewind was interrupted here, and what it left must not be started"};
+        return wait(Reason::start_failed_recently, "waiting before this node's data is replaced", s.retry_start_at);
     }
     if (s.lease) return {ReleaseLease{}, Reason::data_missing, "released leader key voluntarily as data dir is empty"};
     if (key_is_ours(s)) return adopt(s, "the leader key is mine and the data directory is empty");

@@ -5,6 +5,7 @@
 #include "log/log.hpp"
 #include "postgres/data_directory.hpp"
 #include "postgres/program_options.hpp"
+#include "postgres/writers.hpp"
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
@@ -127,6 +128,7 @@ Task<Result<>> run_initdb(const Programs& programs, Deadline deadline, Cancel* c
     // The locale is the cluster's: what the agent inherited, or what the options say.
     command.environment.erase("LC_ALL");
     command.environment.erase("LANG");
+    mark_as_writer(command, programs.agent.postgresql.data_dir);
     auto done = co_await run_checked(programs.clock, std::move(command), deadline, cancel);
     if (!done) co_return fail("creating a new cluster", done.error());
     co_return Result<>();
@@ -139,6 +141,7 @@ Task<Result<>> run_custom(const Programs& programs, Deadline deadline, Cancel* c
         co_return fail(Errc::invalid_input, fmt::format("bootstrap method {} has no command", method.name));
     auto command = programs.script(guc_text(*line), custom_arguments(method, programs.agent));
     if (!command) co_return std::unexpected(command.error());
+    mark_as_writer(*command, programs.agent.postgresql.data_dir);
     auto done = co_await run_checked(programs.clock, std::move(*command), deadline, cancel);
     if (!done) co_return fail(fmt::format("creating a cluster by method {}", method.name), done.error());
     co_return Result<>();

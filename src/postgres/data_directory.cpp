@@ -1,6 +1,8 @@
 #include "postgres/data_directory.hpp"
 
 #include "log/log.hpp"
+#include "postgres/writers.hpp"
+#include "process/all_processes.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -180,13 +182,10 @@ std::optional<int> process_working_in(const std::string& path) {
     std::error_code error;
     const fs::path here = fs::canonical(path, error);
     if (error) return {};
-    for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
-        const std::string name = entry->path().filename().string();
-        int pid = 0;
-        const auto [stop, failure] = std::from_chars(name.data(), name.data() + name.size(), pid);
-        if (failure != std::errc() || stop != name.data() + name.size()) continue;
+    for (const pid_t pid : all_processes()) {
         std::error_code unreadable;
-        if (fs::read_symlink(entry->path() / "cwd", unreadable) == here && !unreadable && is_alive(pid)) return pid;
+        if (fs::read_symlink(fmt::format("/proc/{}/cwd", pid), unreadable) == here && !unreadable && is_alive(pid))
+            return pid;
     }
     return {};
 }
@@ -207,6 +206,7 @@ bool is_unfinished(const std::string& path) {
 }
 
 Result<> begin_filling(const std::string& path, Account account) {
+    if (auto ended = end_writers(path); !ended) return ended;
     if (inspect_data_directory(path) != DataDirectory::empty && !is_unfinished(path))
         return fail(Errc::unsafe, fmt::format("cannot fill data directory {}: it is not empty", path),
                     "move its content away");
@@ -229,8 +229,11 @@ Result<> end_filling(const std::string& path) {
     return remove_file(unfinished_mark(path));
 }
 
-void begin_rewinding(const std::string& path, Account account) {
-    put_mark(rewinding_mark(path), account);
+Result<> begin_rewinding(const std::string& path, Account account) {
+    if (auto ended = end_writers(path); !ended) return ended;
+    if (auto put = write_file(rewinding_mark(path), "", 0600, account); !put)
+        return fail(fmt::format("marking {} as half rewound", path), put.error());
+    return {};
 }
 
 Result<> end_rewinding(const std::string& path) {
@@ -242,6 +245,7 @@ bool is_half_rewound(const std::string& path) {
 }
 
 Result<> wipe_data_directory(const std::string& path) {
+    if (auto ended = end_writers(path); !ended) return ended;
     auto names = entries_of(path);
     if (!names) return std::unexpected(names.error());
     if (names->empty()) return end_filling(path);

@@ -19,15 +19,17 @@ std::string unfinished_mark(const std::string& data_directory);
 DataDirectory inspect_data_directory(const std::string& path);
 
 /// Creates it if missing, mode 0700, and marks it as being filled.
-/// Errors: unsafe, when it holds something that is neither a cluster nor an unfinished one.
+/// Errors: unsafe, when it holds something that is neither a cluster nor an unfinished one. This and the next that
+/// begin or remove something end what an earlier agent left writing there (writers.hpp).
 Result<> begin_filling(const std::string& path, Account account);
 /// The copy is complete: takes the mark away.
 Result<> end_filling(const std::string& path);
 bool is_unfinished(const std::string& path);
 
 /// Beside the data directory while pg_rewind changes it: `<data_dir>.pgkeel-rewinding`. Who finds it there after the
-/// program has gone must not start what is left.
-void begin_rewinding(const std::string& path, Account account);
+/// program has gone must not start what is left (PostgreSQL 15 manual, pg_rewind, "Warning"): nothing else tells that
+/// files are from two histories. Errors: those of write_file; then nothing may be rewound.
+Result<> begin_rewinding(const std::string& path, Account account);
 Result<> end_rewinding(const std::string& path);
 bool is_half_rewound(const std::string& path);
 

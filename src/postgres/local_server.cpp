@@ -179,6 +179,8 @@ Task<Result<SqlRows>> LocalServer::sql(std::string statement, std::vector<std::s
 Task<> LocalServer::refresh_abilities() {
     const json::object section = effective_section(agent_, dynamic_);
     abilities_.remove_data_on_rewind_failure = is_on(section, "remove_data_directory_on_rewind_failure");
+    abilities_.keep_damaged_data =
+        section.contains("remove_data_directory_on_rewind_failure") && !abilities_.remove_data_on_rewind_failure;
     abilities_.remove_data_on_diverged_timelines = is_on(section, "remove_data_directory_on_diverged_timelines");
     std::vector<std::string> warnings;
     abilities_.can_clone_without_leader = can_clone_without_leader(replica_methods(agent_, dynamic_, false, warnings));

@@ -5,6 +5,7 @@
 #include "postgres/data_directory.hpp"
 #include "postgres/passwords.hpp"
 #include "postgres/program_options.hpp"
+#include "postgres/writers.hpp"
 
 #include <fmt/format.h>
 
@@ -73,7 +74,8 @@ struct Copy {
     Cancel* cancel;
 };
 
-Command with_passfile(Command command, const Copy& copy) {
+Command for_copying(Command command, const Copy& copy) {
+    mark_as_writer(command, copy.directory);
     if (!copy.passfile.empty()) command.environment["PGPASSFILE"] = copy.passfile;
     return command;
 }
@@ -97,7 +99,7 @@ Task<Result<>> run_script(const Copy& copy, const ReplicaMethod& method) {
     auto command = copy.programs.script(method.command, std::move(arguments));
     if (!command) co_return std::unexpected(command.error());
     auto done =
-        co_await run_checked(copy.programs.clock, with_passfile(std::move(*command), copy), copy.deadline, copy.cancel);
+        co_await run_checked(copy.programs.clock, for_copying(std::move(*command), copy), copy.deadline, copy.cancel);
     if (!done) co_return std::unexpected(done.error());
     co_return Result<>();
 }
@@ -107,7 +109,7 @@ Task<Result<>> run_basebackup(const Copy& copy, const ReplicaMethod& method) {
                                           "--no-password"};
     arguments.insert(arguments.end(), method.arguments.begin(), method.arguments.end());
     auto done = co_await run_checked(copy.programs.clock,
-                                     with_passfile(copy.programs.command("pg_basebackup", std::move(arguments)), copy),
+                                     for_copying(copy.programs.command("pg_basebackup", std::move(arguments)), copy),
                                      copy.deadline, copy.cancel);
     if (!done) co_return std::unexpected(done.error());
     co_return Result<>();

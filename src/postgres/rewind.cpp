@@ -6,6 +6,7 @@
 #include "postgres/passwords.hpp"
 #include "postgres/program_options.hpp"
 #include "postgres/timeline_history.hpp"
+#include "postgres/writers.hpp"
 
 #include <fmt/format.h>
 
@@ -207,8 +208,7 @@ Task<Result<>> run_rewind(const Programs& programs, ConfigurationFiles& files, R
             return fail(Errc::unsafe, fmt::format("refused to rewind {}: process {} works in it", directory, *pid));
         if (!user.password.empty())
             if (auto written = files.write_pgpass(passwords); !written) return std::unexpected(written.error());
-        begin_rewinding(directory, programs.account);
-        return {};
+        return begin_rewinding(directory, programs.account);
     });
     if (!ready) co_return ready;
 
@@ -218,6 +218,7 @@ Task<Result<>> run_rewind(const Programs& programs, ConfigurationFiles& files, R
     for (const std::string& warning : warnings) log::warning("{}", warning);
     if (!user.password.empty()) command.environment["PGPASSFILE"] = agent.postgresql.pgpass;
     command.environment["PGOPTIONS"] = "-c statement_timeout=0";
+    mark_as_writer(command, directory);
     auto ran = co_await run(programs.clock, std::move(command), deadline, cancel);
     if (!ran) co_return fail(fmt::format("rewinding to {}", request.leader.host), ran.error());
     // It says so before it changes the first file.

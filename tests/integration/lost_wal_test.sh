@@ -31,6 +31,11 @@ write_alone() {
     [ "$end" -gt $((begin + 100000)) ] || failed "too little was written: $begin to $end"
     within 10 status_has "$end" || failed "the position $end is not published: $(key status)"
 }
+# The server may have written on by itself between our last look and its end: a record of running transactions, at most.
+ends_as_written() {
+    local beyond=$(($(jq .end <<<"$1") - end))
+    { [ "$beyond" -ge 0 ] && [ "$beyond" -le 4096 ]; } || failed "its WAL ended at $end, and $1 says something else"
+}
 kill_server() {
     local postmaster
     postmaster=$(postmaster_pid "$1")
@@ -67,9 +72,7 @@ within 60 is_healthy || failed "$old did not come back: $(members)"
 is_told "$lost/members/$old" || failed "$old does not tell what it found"
 found=$(key "lost_wal/$lost/members/$old")
 [ "$(jq .begin <<<"$found")" = "$left_at" ] || failed "it begins elsewhere: $found, $left_at"
-beyond=$(($(jq .end <<<"$found") - end))
-# The server may have written on by itself between our last look and its end: a record of running transactions, at most.
-{ [ "$beyond" -ge 0 ] && [ "$beyond" -le 4096 ]; } || failed "its WAL ended at $end, and $found says something else"
+ends_as_written "$found"
 kept=$(jq -r .kept_in <<<"$found")
 [ "$kept" = "$dir/$old/data_lost_wal/timeline-$lost-$(sql "select replace(('0/0'::pg_lsn + $left_at)::text, '/', '_')")" ] || failed "kept in $kept"
 [ "$(stat -c %a "$kept")" = 700 ] || failed "$kept is open to others"
@@ -89,6 +92,7 @@ echo "   published $(($(key "lost_wal/$lost/leader" | jq .end) - left_at)) bytes
 
 # `pgkeel up` writes the files of its agents anew, so an agent with settings of its own is started by hand.
 declare -A by_hand=()
+pg_rewind=''
 lose_node() {
     kill -9 "${by_hand[$1]:-$(agent_pid "$1")}"
     kill_server "$1"
@@ -97,7 +101,10 @@ start_agent() {
     local name=$1 setting as=()
     shift
     [ "$(id -u)" != 0 ] || as=(setpriv --reuid "$(stat -c %U "$dir/$name/data")" --regid "$(stat -c %G "$dir/$name/data")" --init-groups --reset-env)
-    printf 'pgkeel:\n' >>"$dir/$name/agent.yml"
+    [ -e "$dir/$name/as-made.yml" ] || cp -p "$dir/$name/agent.yml" "$dir/$name/as-made.yml"
+    cp -p "$dir/$name/as-made.yml" "$dir/$name/agent.yml"
+    [ -z "$pg_rewind" ] || sed -i "s|^postgresql:\$|&\n  bin_name: {pg_rewind: $pg_rewind}|" "$dir/$name/agent.yml"
+    [ "$#" = 0 ] || printf 'pgkeel:\n' >>"$dir/$name/agent.yml"
     for setting; do echo "  $setting" >>"$dir/$name/agent.yml"; done
     (
         trap - ERR EXIT
@@ -115,6 +122,7 @@ start_agent "$old" "lost_wal_max_size: 1"
 within 60 is_healthy || failed "$old did not come back: $(members) $(tail -20 "$scratch/$old.log")"
 found=$(key "lost_wal/$(timeline_left)/members/$old")
 jq -e '.not_kept | contains("more than lost_wal_max_size")' <<<"$found" >/dev/null || failed "unexpected: $found"
+ends_as_written "$found"
 "$pgkeel" history --dir "$dir" >"$scratch/said"
 says 'not kept: .*lost_wal_max_size'
 
@@ -131,6 +139,27 @@ sed -i '/lost_wal_max_size/d' "$dir/$old/agent.yml"
 "$pgkeel" reload "$old" --dir "$dir" --force >/dev/null
 within 60 is_healthy || failed "$old did not come back: $(members) $(tail -20 "$scratch/$old.log")"
 [ -d "$(key "lost_wal/$(timeline_left)/members/$old" | jq -r .kept_in)" ] || failed "it was not kept: $(key "lost_wal/$(timeline_left)/members/$old")"
+step "its agent is killed in the middle of pg_rewind, which goes on by itself"
+write_alone 3000
+cat >"$scratch/pg_rewind" <<EOF
+#!/bin/sh
+echo \$\$ >"$dir/$old/rewinding"
+while sleep 0.1; do date >>"$dir/$old/data/half"; done
+EOF
+chmod 755 "$scratch/pg_rewind"
+lose_node "$old"
+within 30 another_serves "$old" || failed "nobody took over: $(members)"
+pg_rewind=$scratch/pg_rewind
+start_agent "$old"
+rewinds() { [ -e "$dir/$old/data/half" ]; }
+within 30 rewinds || failed "pg_rewind was not started: $(tail -20 "$scratch/$old.log")"
+kill -9 "${by_hand[$old]}"
+start_agent "$old"
+within 60 is_healthy || failed "$old did not come back: $(members) $(tail -20 "$scratch/$old.log")"
+grep -q "still writes into $dir/$old/data, for an agent that is no more" "$scratch/$old.log" || failed "pg_rewind was not ended: $(cat "$scratch/$old.log")"
+grep -q "reinitializing: a rewind was interrupted here" "$scratch/$old.log" || failed "it was not copied anew: $(cat "$scratch/$old.log")"
+! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$dir/$old/rewinding")/status" || failed "pg_rewind still runs"
+[ ! -e "$dir/$old/data/half" ] && [ ! -e "$dir/$old/data.pgkeel-rewinding" ] || failed "something is left of it"
 for name in "${!by_hand[@]}"; do kill "${by_hand[$name]}"; done
 wait "${by_hand[@]}" 2>/dev/null || true
 

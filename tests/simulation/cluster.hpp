@@ -63,6 +63,8 @@ class Cluster {
     }
     double start_failures = 0;
 
+    void violate(std::string what);
+
   private:
     struct Host;
     Host* host(const std::string& name) const;
@@ -72,7 +74,6 @@ class Cluster {
     void kill_agent(Host& host);
     void kill_agent_for(Host& host, Duration length);
     bool poll_and_check();
-    void violate(std::string what);
     void tick();
     void schedule_fault();
     void make_fault();

@@ -18,6 +18,7 @@ struct Machine {
 
     std::string name;
     bool has_data = false;
+    bool half_rewound = false;  ///< pg_rewind was interrupted in it
     std::string system_identifier;
     Timeline timeline{1};
     Lsn position;                       ///< end of WAL

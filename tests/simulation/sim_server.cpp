@@ -15,7 +15,9 @@ Task<ServerState> SimServer::observe(Deadline deadline) {
     co_await pass(500us, 3ms);
     const Machine& m = machine_;
     ServerState s;
-    s.data_directory = m.has_data ? DataDirectory::present : DataDirectory::empty;
+    s.data_directory = !m.has_data      ? DataDirectory::empty
+                       : m.half_rewound ? DataDirectory::damaged
+                                        : DataDirectory::present;
     s.system_identifier = m.system_identifier;
     s.standby_signal = m.standby_signal;
     s.postmaster = m.running() ? Postmaster::running : Postmaster::absent;
@@ -99,7 +101,7 @@ Task<Result<>> SimServer::clone(std::optional<Member> source) {
 
 Task<Result<>> SimServer::remove_data(std::string) {
     co_await pass(10ms, 50ms);
-    machine_.has_data = false;
+    machine_.has_data = machine_.half_rewound = false;
     machine_.slots.clear();
     machine_.system_identifier.clear();
     co_return Result<>{};
@@ -123,6 +125,7 @@ Task<Result<>> SimServer::start(postgres::StartOptions options) {
     if (machine_.running()) co_return Result<>{};
     if (options.allowed && !options.allowed())
         co_return fail(Errc::cancelled, "the server may not be started any more");
+    if (machine_.half_rewound) cluster_.violate(machine_.name + " is started although a rewind was interrupted there");
     machine_.starts_as_primary = options.as_primary;
     machine_.standby_signal = !options.as_primary;
     machine_.follows = options.source ? options.source->name : std::string{};
@@ -238,12 +241,19 @@ Task<Result<postgres::Server::Divergence>> SimServer::compare_history(Member lea
 }
 
 Task<Result<>> SimServer::rewind(Member leader) {
-    co_await pass(100ms, 600ms);
+    co_await pass(50ms, 300ms);
     const Machine* other = cluster_.source_machine(machine_.name, leader.name);
     if (!other || other->state != State::primary || other->hung)
         co_return fail(Errc::unavailable, "the leader does not answer");
     if (cluster_.world().random.chance(2 * cluster_.start_failures))
         co_return fail(Errc::process_failed, "pg_rewind found WAL missing");
+    // From here on it changes files: what ends now, or an agent that ends, leaves neither of the two histories.
+    machine_.half_rewound = true;
+    co_await pass(50ms, 300ms);
+    other = cluster_.source_machine(machine_.name, leader.name);
+    if (!other || other->state != State::primary || other->hung)
+        co_return fail(Errc::process_failed, "the connection to the leader broke");
+    machine_.half_rewound = false;
     cluster_.noted("{} is rewound to {}", machine_.name, other->name);
     machine_.timeline = other->timeline;
     machine_.history = other->history;

@@ -513,11 +513,16 @@ TEST(decide, a_postmaster_that_stands_still_for_long_is_ended_like_one_that_cras
 TEST(decide, what_an_interrupted_rewind_has_left_is_not_started) {
     BuildSnapshot b = follower().down(ControlState::in_archive_recovery);
     b.s.server.data_directory = DataDirectory::damaged;
-    EXPECT_EQ(gist(b), "wait, data_damaged");
+    EXPECT_EQ(gist(b), "reinitialize, data_damaged") << "nothing in it can ever be used";
+    EXPECT_EQ(gist(BuildSnapshot(b).no_leader_key()), "wait, data_damaged") << "there is nobody to copy from";
+    b.s.retry_start_at = b.s.now + 1s;
+    EXPECT_EQ(gist(b), "wait, start_failed_recently");
+    b.s.retry_start_at = b.s.now;
+
+    b.s.abilities.keep_damaged_data = true;
+    EXPECT_EQ(gist(b), "wait, data_damaged") << "somebody wants to look at it";
     b.s.reinit_requested = true;
     EXPECT_EQ(gist(b), "reinitialize, data_damaged");
-    b.no_leader_key();
-    EXPECT_EQ(gist(b), "wait, data_damaged") << "there is nobody to copy from";
 }
 
 }  // namespace

@@ -205,13 +205,23 @@ TEST(look_at_files, what_was_left_in_the_middle_is_no_cluster) {
     const TemporaryDirectory here;
     make_cluster(here / "d");
     EXPECT_EQ(look_at_files(here / "d").data_directory, DataDirectory::present);
-    begin_rewinding(here / "d", {});
+    ASSERT_TRUE(begin_rewinding(here / "d", {}));
     EXPECT_EQ(look_at_files(here / "d").data_directory, DataDirectory::damaged);
     put(unfinished_mark(here / "d"), "");
     EXPECT_EQ(look_at_files(here / "d").data_directory, DataDirectory::empty) << "it was being made anew";
     ASSERT_TRUE(wipe_data_directory(here / "d"));
     EXPECT_FALSE(is_half_rewound(here / "d"));
     EXPECT_FALSE(is_unfinished(here / "d"));
+}
+
+TEST(begin_rewinding, without_its_mark_nothing_may_be_rewound) {
+    const TemporaryDirectory here;
+    make_cluster(here / "d");
+    // Not even root can rename over it.
+    make_cluster(here / "d.pgkeel-rewinding");
+    const auto begun = begin_rewinding(here / "d", {});
+    ASSERT_FALSE(begun);
+    EXPECT_NE(begun.error().line().find("half rewound"), std::string::npos) << begun.error().line();
 }
 
 }  // namespace
