@@ -242,7 +242,13 @@ Task<Result<Server::KeptWal>> LocalServer::keep_lost_wal(LostWal lost) {
                      programs_.command("pg_waldump", {"--path=" + place, fmt::format("--timeline={}", lost.timeline.id),
                                                       "--start=" + to_string(lost.begin), "--rmgr=XLOG"}),
                      clock_.now() + std::chrono::seconds(30));
-    if (shown) kept.end = end_of_own_wal(shown->output, lost.begin).value_or(Lsn{});
+    const auto end = shown ? end_of_own_wal(shown->output, lost.begin) : std::nullopt;
+    if (!end)
+        log::warning(
+            "pg_waldump does not show where this node's own WAL behind {} ends: up to a segment of what is told as "
+            "lost may be empty",
+            to_string(lost.begin));
+    kept.end = end.value_or(Lsn{});
     co_return kept;
 }
 

@@ -15,6 +15,7 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <ranges>
 
 namespace pgkeel::postgres {
 namespace fs = std::filesystem;
@@ -207,24 +208,56 @@ std::vector<std::string> files_with(const LostWal& lost, std::vector<std::string
     return histories;
 }
 
+namespace {
+
+/// What starting and stopping a server writes (src/backend/access/transam/xlog.c): nobody's data.
+constexpr std::string_view bookkeeping[] = {"CHECKPOINT_SHUTDOWN", "SWITCH", "PARAMETER_CHANGE", "FPW_CHANGE",
+                                            "END_OF_RECOVERY"};
+
+/// A line of pg_waldump's.
+struct WalRecord {
+    Lsn at, previous;
+    std::string_view description;
+
+    bool is_bookkeeping() const {
+        return std::ranges::any_of(bookkeeping, [this](auto name) { return description.starts_with(name); });
+    }
+};
+
+std::optional<WalRecord> parse_record(std::string_view line) {
+    const auto lsn_behind = [line](std::string_view name) -> std::optional<Lsn> {
+        const auto at = line.find(name);
+        if (at == std::string_view::npos) return {};
+        const std::string_view text = line.substr(at + name.size());
+        return parse_lsn(text.substr(0, text.find(',')));
+    };
+    constexpr std::string_view before_description = ", desc: ";
+    const auto at = lsn_behind(", lsn: "), previous = lsn_behind(", prev ");
+    const auto description = line.find(before_description);
+    if (!at || !previous || description == std::string_view::npos) return {};
+    return WalRecord{*at, *previous, line.substr(description + before_description.size())};
+}
+
+}  // namespace
+
 std::optional<Lsn> end_of_own_wal(std::string_view waldump_output, Lsn begin) {
     // XLOG_BLCKSZ and SizeOfXLogLongPHD of PostgreSQL's access/xlog_internal.h: what stands before the first record.
     constexpr std::uint64_t page = 8192, header_max = 40;
-    while (!waldump_output.empty()) {
-        const auto end = waldump_output.find('\n');
-        if (end == std::string_view::npos) return {};  // cut off
-        const std::string_view line = waldump_output.substr(0, end);
-        waldump_output.remove_prefix(end + 1);
-        static constexpr std::string_view before = ", lsn: ";
-        const auto at = line.find(before);
-        if (at == std::string_view::npos || line.find("desc: CHECKPOINT_SHUTDOWN") == std::string_view::npos) continue;
-        const std::string_view text = line.substr(at + before.size());
-        const auto found = parse_lsn(text.substr(0, text.find(',')));
-        const bool is_header =
-            found && begin.bytes % page == 0 && *found >= begin && found->bytes - begin.bytes <= header_max;
-        return is_header ? begin : found;
+    if (!waldump_output.ends_with('\n')) return {};  // cut off
+    std::vector<WalRecord> records;
+    for (const auto line : std::views::split(waldump_output, '\n'))
+        if (const auto record = parse_record(std::string_view(line))) records.push_back(*record);
+    if (records.empty() || !records.back().description.starts_with("CHECKPOINT_SHUTDOWN")) return {};
+    // Of a start after which the server went on to write, the next record listed here does not follow: between them are
+    // those of other kinds.
+    Lsn found = records.back().at;
+    for (std::size_t i = records.size() - 1; i > 0; --i) {
+        const WalRecord& before = records[i - 1];
+        if (!before.is_bookkeeping() || records[i].previous != before.at) break;
+        found = before.at;
     }
-    return {};
+    const bool is_header = begin.bytes % page == 0 && found >= begin && found.bytes - begin.bytes <= header_max;
+    return is_header ? begin : found;
 }
 
 std::string show_command(const LostWal& lost, const std::string& directory) {

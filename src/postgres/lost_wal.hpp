@@ -21,9 +21,9 @@ std::optional<LostWal> lost_wal(const std::vector<HistoryEntry>& ours, const Loc
 /// its timelines. Segments beyond its end are of older WAL, kept to be written over. Pure.
 std::vector<std::string> files_with(const LostWal& lost, std::vector<std::string> names, std::uint64_t segment_bytes);
 
-/// Where a server's own WAL ends, from `pg_waldump --rmgr=XLOG` of it from `begin` on: at the first shutdown
-/// checkpoint, which its orderly stop or its crash recovery has added. `begin` itself when there is no more than the
-/// header of a page between. Nothing when there is no such checkpoint. Pure.
+/// Where a server's own WAL ends, from `pg_waldump --rmgr=XLOG` of it from `begin` on: what its last stop, or its crash
+/// recovery, has added behind that does not count. `begin` itself when there is no more than the header of a page
+/// between. Nothing when the text does not end with a shutdown checkpoint. Pure.
 std::optional<Lsn> end_of_own_wal(std::string_view waldump_output, Lsn begin);
 
 /// The command that shows what was kept.

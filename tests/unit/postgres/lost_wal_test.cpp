@@ -83,6 +83,35 @@ TEST(lost_wal, ends_where_the_stop_or_the_recovery_of_its_server_begins) {
     EXPECT_FALSE(end_of_own_wal("desc: CHECKPOINT_SHUTDOWN\n", {}));
 }
 
+TEST(lost_wal, a_start_in_the_middle_of_it_is_not_its_end) {
+    const auto record = [](std::string_view lsn, std::string_view previous, std::string_view what) {
+        return fmt::format(
+            "rmgr: XLOG        len (rec/tot):    114/   114, tx:          0, lsn: {}, prev {}, desc: {} \n", lsn,
+            previous, what);
+    };
+    const std::string before = record("0/03000100", "0/030000C8", "CHECKPOINT_SHUTDOWN redo 0/3000100") +
+                               record("0/03000178", "0/03000100", "PARAMETER_CHANGE max_connections=100");
+    // Between 0/3000178 and 0/3009000 it has written rows.
+    EXPECT_EQ(end_of_own_wal(before + record("0/03009038", "0/03009000", "CHECKPOINT_SHUTDOWN redo 0/3009038"),
+                             Lsn{0x30000C8}),
+              Lsn{0x3009038});
+    // A crash: the end of the recovery, what a start notes, and the stop.
+    EXPECT_EQ(end_of_own_wal(before + record("0/03009038", "0/03009000", "CHECKPOINT_SHUTDOWN redo 0/3009038") +
+                                 record("0/030090B0", "0/03009038", "PARAMETER_CHANGE max_connections=100") +
+                                 record("0/030090F0", "0/030090B0", "FPW_CHANGE true") +
+                                 record("0/03009110", "0/030090F0", "CHECKPOINT_SHUTDOWN redo 0/3009110"),
+                             Lsn{0x30000C8}),
+              Lsn{0x3009038});
+    // With an archive a stop ends the segment, which is no loss of 16 MB.
+    EXPECT_EQ(end_of_own_wal(before + record("0/03009038", "0/03009000", "SWITCH") +
+                                 record("0/04000028", "0/03009038", "CHECKPOINT_SHUTDOWN redo 0/4000028"),
+                             Lsn{0x30000C8}),
+              Lsn{0x3009038});
+    // pg_waldump stopped in the middle.
+    EXPECT_FALSE(end_of_own_wal(before, Lsn{0x30000C8}));
+    EXPECT_FALSE(end_of_own_wal(before + "rmgr: XLOG        len (rec/tot):    114/   114, tx:", Lsn{0x30000C8}));
+}
+
 TEST(lost_wal, the_header_of_a_page_is_no_loss) {
     const auto checkpoint_at = [](std::string_view lsn) {
         return fmt::format(
