@@ -193,6 +193,7 @@ class Node {
     Task<> advance_slots(std::map<std::string, Lsn> slots);
     /// A synchronous standby that is about to go away: others should take its place before.
     Task<> leave_sync_duty();
+    Task<bool> can_be_copied(std::string source);
     Task<> reinitialize_from(std::string source);
     Task<> restart_server(Duration timeout);
     Task<> copy_slots(std::vector<ha::SlotChanges::Logical> wanted);

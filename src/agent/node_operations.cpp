@@ -190,7 +190,25 @@ Task<> Node::clone(std::string from) {
     co_await start_standby(follow.empty() ? from : follow);
 }
 
+/// What an interrupted rewind has left may be all that this cluster has: it goes when there is something to copy.
+Task<bool> Node::can_be_copied(std::string source) {
+    const Member* member = seen_.view ? seen_.view->member(source) : nullptr;
+    Result<std::string> identifier = fail(Errc::not_found, "it is not seen in etcd any more");
+    if (member) identifier = co_await out_.server.system_identifier_of(*member);
+    const std::string& ours = seen_.server.system_identifier;
+    if (identifier && !ours.empty() && *identifier != ours)
+        identifier =
+            fail(Errc::unsafe, fmt::format("its system identifier is {}, and this node's {}", *identifier, ours),
+                 "is the scope that of this cluster? if the data here can go, `pgkeel reinit` this node");
+    if (identifier) co_return true;
+    log::error("this node's data are not replaced by a copy of {}: {}", source, identifier.error().line());
+    seen_.retry_start_at = out_.clock.now() + std::min<Duration>(seen_.settings.loop_wait, 5s);
+    co_return false;
+}
+
 Task<> Node::reinitialize_from(std::string source) {
+    const bool is_damaged = seen_.server.data_directory == DataDirectory::damaged;
+    if (is_damaged && !seen_.reinit_requested && !co_await can_be_copied(source)) co_return;
     operation_state_ = "creating replica";
     if (reinit_from_leader_ && seen_.view->leader) source = seen_.view->leader->name;
     seen_.reinit_requested = false;
@@ -199,9 +217,11 @@ Task<> Node::reinitialize_from(std::string source) {
     const auto stopped = co_await out_.server.stop(
         {.mode = postgres::StopMode::immediate, .checkpoint_first = false, .timeout = 10s, .on_shut_down = {}});
     if (!stopped) co_await out_.server.kill_everything();
-    if (seen_.history_diverged && !co_await keep_lost_wal()) co_return;
+    // Before a rewind is begun everything is kept, and behind a broken one nothing can be read any more.
+    if (seen_.history_diverged && !is_damaged && !co_await keep_lost_wal()) co_return;
     if (const auto removed = co_await out_.server.remove_data(""); !removed) {
         log::error("could not remove the data directory: {}", removed.error().line());
+        seen_.retry_start_at = out_.clock.now() + std::min<Duration>(seen_.settings.loop_wait, 5s);
         co_return;
     }
     seen_.history_diverged = false;
@@ -350,6 +370,7 @@ Task<> Node::rejoin(std::string leader_name) {
 Task<bool> Node::heal_history(Member leader, std::string why) {
     log::info("my history has left {}'s: {}", leader.name, why);
     if (!co_await keep_lost_wal()) co_return false;
+    bool is_damaged = false;
     if (seen_.abilities.can_rewind) {
         operation_state_ = "running pg_rewind";
         const auto rewound = co_await out_.server.rewind(leader);
@@ -361,10 +382,9 @@ Task<bool> Node::heal_history(Member leader, std::string why) {
         seen_.retry_start_at = out_.clock.now() + 5s;
         if (rewound.error().code == Errc::cancelled) co_return false;  // somebody's wish is no failure
         seen_.server = co_await out_.server.observe(out_.clock.now() + 2s);
-        const bool damaged = seen_.server.data_directory == DataDirectory::damaged;
+        is_damaged = seen_.server.data_directory == DataDirectory::damaged;
         // Else it starts, and says that it cannot follow. Who leads a standby cluster may have its only data.
-        if (keeper_.held()) co_return !damaged;
-        if (!seen_.abilities.remove_data_on_rewind_failure) co_return !damaged;
+        if (keeper_.held() || !seen_.abilities.remove_data_on_rewind_failure) co_return !is_damaged;
     } else if (!seen_.abilities.remove_data_on_diverged_timelines || keeper_.held()) {
         log::error("pg_rewind cannot be used here; run `pgkeel reinit` for {}", identity_.name);
         co_return true;
@@ -372,7 +392,7 @@ Task<bool> Node::heal_history(Member leader, std::string why) {
     log::warning("removing the data directory, as configured, to clone it anew");
     if (const auto removed = co_await out_.server.remove_data(""); !removed) {
         log::error("could not remove the data directory: {}", removed.error().line());
-        co_return true;
+        co_return !is_damaged;
     }
     seen_.history_diverged = false;
     co_return false;

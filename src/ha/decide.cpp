@@ -167,30 +167,44 @@ std::string clone_source(const Snapshot& s) {
     return offers[std::hash<std::string>{}(s.name) % offers.size()]->name;
 }
 
+/// What nothing can be copied for yet; none when it can.
+std::optional<std::string> lacking_for_copy(const ClusterView& view, const std::string& source) {
+    const Member* member = view.member(source);
+    if (!member || member->conn_url.empty()) return fmt::format("waiting for {} to publish its address", source);
+    if (source == view.leader->name && member->role != Role::primary && member->role != Role::standby_leader)
+        return fmt::format("waiting for {} to become primary", source);
+    return {};
+}
+
+/// Decision record 0014. The source is asked once more before anything is removed.
+Decision decide_with_damaged_data(const Snapshot& s) {
+    const auto because = [](Reason reason, std::string_view next, Instant at = Instant::max()) {
+        return wait(reason,
+                    fmt::format("a rewind was interrupted here, and what it left must not be started: {}", next), at);
+    };
+    if (s.settings.pause) return because(Reason::paused, "nothing is done while the cluster is paused");
+    if (s.lease) return {ReleaseLease{}, Reason::data_damaged, "released leader key: a rewind was interrupted here"};
+    if (s.abilities.keep_damaged_data && !s.reinit_requested)
+        return because(Reason::data_damaged, fmt::format("run `pgkeel reinit` for {}", s.name));
+    if (!key_is_anothers(s)) return because(Reason::data_damaged, "waiting for a leader to copy from");
+    const std::string source = clone_source(s);
+    if (const auto lacking = lacking_for_copy(*s.view, source)) return because(Reason::data_damaged, *lacking);
+    if (s.now < s.retry_start_at)
+        return because(Reason::start_failed_recently, "waiting before the next try to replace it", s.retry_start_at);
+    return {Reinitialize{source}, Reason::data_damaged,
+            "reinitializing: a rewind was interrupted here, and what it left must not be started"};
+}
+
 Decision decide_without_data(const Snapshot& s) {
     const ClusterView& view = *s.view;
     // Somebody emptied it under a server that may still acknowledge writes from its memory.
     if (s.server.postmaster != Postmaster::absent && !s.settings.pause)
         return {KillRemains{}, Reason::orphaned_backends,
                 "the data directory is gone and processes of its server are left: ending them"};
+    if (s.server.data_directory == DataDirectory::damaged) return decide_with_damaged_data(s);
     if (s.settings.pause) return wait(Reason::paused, "running with empty data directory");
     if (s.server.data_directory == DataDirectory::foreign)
         return {Exit{}, Reason::foreign_data, "the data directory is neither empty nor a PostgreSQL cluster"};
-    if (s.server.data_directory == DataDirectory::damaged && !s.lease) {
-        if (s.abilities.keep_damaged_data && !s.reinit_requested)
-            return wait(Reason::data_damaged,
-                        fmt::format("a rewind was interrupted here, and what it left must not be started: run `pgkeel "
-                                    "reinit` for {}",
-                                    s.name));
-        if (!key_is_anothers(s))
-            return wait(Reason::data_damaged,
-                        "a rewind was interrupted here, and what it left must not be started: waiting for a leader to "
-                        "copy from");
-        if (s.now >= s.retry_start_at)
-            return {Reinitialize{clone_source(s)}, Reason::data_damaged,
-                    "reinitializing: a rewind was interrupted here, and what it left must not be started"};
-        return wait(Reason::start_failed_recently, "waiting before this node's data is replaced", s.retry_start_at);
-    }
     if (s.lease) return {ReleaseLease{}, Reason::data_missing, "released leader key voluntarily as data dir is empty"};
     if (key_is_ours(s)) return adopt(s, "the leader key is mine and the data directory is empty");
     if (s.now < s.retry_start_at)
@@ -198,11 +212,7 @@ Decision decide_without_data(const Snapshot& s) {
                     s.retry_start_at);
     if (key_is_anothers(s)) {
         const std::string source = clone_source(s);
-        const Member* member = view.member(source);
-        if (!member || member->conn_url.empty())
-            return wait(Reason::waiting_for_leader, fmt::format("waiting for {} to publish its address", source));
-        if (source == view.leader->name && member->role != Role::primary && member->role != Role::standby_leader)
-            return wait(Reason::waiting_for_leader, fmt::format("waiting for {} to become primary", source));
+        if (auto lacking = lacking_for_copy(view, source)) return wait(Reason::waiting_for_leader, std::move(*lacking));
         const bool is_leader = source == view.leader->name;
         return {Clone{source}, Reason::data_missing,
                 fmt::format("trying to bootstrap from {} '{}'", is_leader ? "leader" : "replica", source)};

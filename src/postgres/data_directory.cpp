@@ -48,6 +48,7 @@ constexpr std::string_view cluster_names[] = {
     "pg_twophase",
     "pg_wal",
     "pg_xact",
+    "pgkeel_rewinding",
     "postgresql.auto.conf",
     "postgresql.conf",
     "postmaster.opts",
@@ -157,9 +158,7 @@ std::string beside(const std::string& data_directory, std::string_view suffix) {
     return path.append(suffix);
 }
 
-std::string rewinding_mark(const std::string& data_directory) {
-    return beside(data_directory, ".pgkeel-rewinding");
-}
+constexpr std::string_view rewinding_mark = "pgkeel_rewinding";
 
 }  // namespace
 
@@ -229,19 +228,41 @@ Result<> end_filling(const std::string& path) {
     return remove_file(unfinished_mark(path));
 }
 
-Result<> begin_rewinding(const std::string& path, Account account) {
-    if (auto ended = end_writers(path); !ended) return ended;
-    if (auto put = write_file(rewinding_mark(path), "", 0600, account); !put)
-        return fail(fmt::format("marking {} as half rewound", path), put.error());
+Result<> must_be_whole(const std::string& path) {
+    if (is_unfinished(path))
+        return fail(Errc::unsafe,
+                    fmt::format("{} is an unfinished copy: {} lies beside it", path, unfinished_mark(path)),
+                    "`pgkeel reinit` this node");
+    if (is_half_rewound(path))
+        return fail(Errc::unsafe,
+                    fmt::format("a rewind was interrupted in {}: {} lies in it, and its files are of two histories",
+                                path, rewinding_mark),
+                    "`pgkeel reinit` this node");
     return {};
 }
 
+Result<> begin_rewinding(const std::string& path, Account account) {
+    if (auto ended = end_writers(path); !ended) return ended;
+    const std::string mark = fmt::format("{}/{}", path, rewinding_mark);
+    const auto cannot = [&path](const char* why) {
+        return fail(Errc::io_error, fmt::format("cannot mark {} as half rewound: {}", path, why));
+    };
+    if (::mkfifo(mark.c_str(), 0600) != 0 && errno != EEXIST) return cannot(std::strerror(errno));
+    struct stat about{};
+    if (::lstat(mark.c_str(), &about) != 0) return cannot(std::strerror(errno));
+    if (!S_ISFIFO(about.st_mode)) return cannot("a file of the mark's name, which pg_rewind would remove, is there");
+    if (account.user != 0 && ::lchown(mark.c_str(), account.user, account.group) != 0)
+        return cannot(std::strerror(errno));
+    return sync_directory(path);
+}
+
 Result<> end_rewinding(const std::string& path) {
-    return remove_file(rewinding_mark(path));
+    return remove_file(fmt::format("{}/{}", path, rewinding_mark));
 }
 
 bool is_half_rewound(const std::string& path) {
-    return file_exists(rewinding_mark(path));
+    struct stat about{};
+    return ::lstat(fmt::format("{}/{}", path, rewinding_mark).c_str(), &about) == 0;
 }
 
 Result<> wipe_data_directory(const std::string& path) {
@@ -274,12 +295,14 @@ Result<> wipe_data_directory(const std::string& path) {
         if (auto emptied = empty_directory(target, [](const std::string& name) { return name.starts_with("PG_"); });
             !emptied)
             return emptied;
-    if (auto emptied = empty_directory(path, [](const std::string& name) { return name != "lost+found"; }); !emptied)
-        return emptied;
+    // The mark goes last: what is left until then stays marked.
+    const auto goes = [](const std::string& name) { return name != "lost+found" && name != rewinding_mark; };
+    if (auto emptied = empty_directory(path, goes); !emptied) return emptied;
     return end_filling(path);
 }
 
 Result<> set_data_directory_aside(const std::string& path, const std::string& suffix) {
+    if (auto ended = end_writers(path); !ended) return ended;
     if (const auto pid = living_postmaster(path))
         return fail(Errc::unsafe, fmt::format("refused to rename {}: process {} runs in it", path, *pid),
                     "stop that PostgreSQL first");

@@ -25,10 +25,13 @@ Result<> begin_filling(const std::string& path, Account account);
 /// The copy is complete: takes the mark away.
 Result<> end_filling(const std::string& path);
 bool is_unfinished(const std::string& path);
+/// Errors: unsafe, when it is marked as unfinished or half rewound: no server may be started on it.
+Result<> must_be_whole(const std::string& path);
 
-/// Beside the data directory while pg_rewind changes it: `<data_dir>.pgkeel-rewinding`. Who finds it there after the
-/// program has gone must not start what is left (PostgreSQL 15 manual, pg_rewind, "Warning"): nothing else tells that
-/// files are from two histories. Errors: those of write_file; then nothing may be rewound.
+/// In the data directory while pg_rewind changes it: the FIFO `pgkeel_rewinding`. Who finds it there after the program
+/// has gone must not start what is left (PostgreSQL 15 manual, pg_rewind, "Warning"): nothing else tells that files are
+/// from two histories. pg_rewind removes any file and directory that its source does not have, and passes over what is
+/// neither; inside, the mark goes wherever the data go (decision 0014). Errors: io_error; then nothing may be rewound.
 Result<> begin_rewinding(const std::string& path, Account account);
 Result<> end_rewinding(const std::string& path);
 bool is_half_rewound(const std::string& path);

@@ -102,18 +102,25 @@ Task<Result<>> LocalServer::remove_data(std::string keep_as) {
 
 namespace {
 
-/// The leader's own word about its past, over the replication protocol.
-Task<Result<LeaderHistory>> history_of(Clock& clock, const config::AgentConfig& agent, Member leader) {
-    const Deadline deadline = clock.now() + question_time;
-    Login login{.endpoint = endpoint_of(leader), .user = agent.postgresql.replication, .replication = true};
-    auto connection = co_await Connection::open(clock, std::move(login), deadline);
-    if (!connection) co_return std::unexpected(std::move(connection.error()));
-    auto rows = co_await (*connection)->query("IDENTIFY_SYSTEM", {}, deadline);
+Login replication_login(const config::AgentConfig& agent, const Member& to) {
+    return {.endpoint = endpoint_of(to), .user = agent.postgresql.replication, .replication = true};
+}
+
+Task<Result<SystemIdentity>> identify_system(Connection& connection, Deadline deadline) {
+    auto rows = co_await connection.query("IDENTIFY_SYSTEM", {}, deadline);
     if (!rows) co_return std::unexpected(std::move(rows.error()));
     if (rows->empty()) co_return fail(Errc::postgres_error, "IDENTIFY_SYSTEM returned nothing");
     std::vector<std::string> row;
     for (const auto& field : rows->front()) row.push_back(field.value_or(""));
-    auto identity = parse_identify_system(row);
+    co_return parse_identify_system(row);
+}
+
+/// The leader's own word about its past, over the replication protocol.
+Task<Result<LeaderHistory>> history_of(Clock& clock, const config::AgentConfig& agent, Member leader) {
+    const Deadline deadline = clock.now() + question_time;
+    auto connection = co_await Connection::open(clock, replication_login(agent, leader), deadline);
+    if (!connection) co_return std::unexpected(std::move(connection.error()));
+    auto identity = co_await identify_system(**connection, deadline);
     if (!identity) co_return std::unexpected(std::move(identity.error()));
     LeaderHistory history{identity->timeline, {}};
     if (history.timeline.id > 1) {
@@ -208,6 +215,15 @@ Task<Result<Server::Divergence>> LocalServer::compare_history(Member source, Ser
             log::warning("what this node has alone is not known: {}", lines.error().line());
     }
     co_return found;
+}
+
+Task<Result<std::string>> LocalServer::system_identifier_of(Member source) {
+    const Deadline deadline = clock_.now() + question_time;
+    auto connection = co_await Connection::open(clock_, replication_login(agent_, source), deadline);
+    if (!connection) co_return std::unexpected(std::move(connection.error()));
+    auto identity = co_await identify_system(**connection, deadline);
+    if (!identity) co_return std::unexpected(std::move(identity.error()));
+    co_return std::move(identity->system_identifier);
 }
 
 Task<Result<Server::KeptWal>> LocalServer::keep_lost_wal(LostWal lost) {

@@ -40,6 +40,7 @@ class LocalServer final : public Server {
     Task<Result<>> checkpoint() override;
     Task<Result<>> follow(std::optional<Source> source) override;
     Task<Result<Divergence>> compare_history(Member leader, ServerState here) override;
+    Task<Result<std::string>> system_identifier_of(Member source) override;
     Task<Result<KeptWal>> keep_lost_wal(LostWal lost) override;
     Task<Result<>> rewind(Member leader) override;
     Task<Result<>> recover_single_user() override;
@@ -161,7 +162,12 @@ class LocalServer final : public Server {
     std::vector<std::string> warned_;
     ServerState last_;  ///< as last answered
     json::object pending_restart_;
-    Abilities abilities_;
+    /// Until the configuration is known, nothing is thrown away.
+    Abilities abilities_ = [] {
+        Abilities abilities;
+        abilities.keep_damaged_data = true;
+        return abilities;
+    }();
 };
 
 /// One more while it lives.

@@ -102,6 +102,7 @@ Task<Result<>> LocalServer::start(StartOptions options) {
     }
     const Role role = role_of(options.as_primary, options.source);
     auto prepared = co_await workers_.run([this, directory]() -> Result<> {
+        if (auto whole = must_be_whole(directory); !whole) return whole;
         if (auto done = remove_stale_pid_file(directory); !done) return done;
         if (auto done = fix_permissions(directory, programs_.account); !done) return done;
         if (auto done = files_.restore_copies(); !done) return done;

@@ -86,8 +86,10 @@ Result<> make_room(const std::string& directory, Account account) {
     return begin_filling(directory, account);
 }
 
-Task<Result<>> make_room(const Copy& copy) {
-    co_return co_await copy.programs.workers.run([&copy] { return make_room(copy.directory, copy.programs.account); });
+/// \param keep_data  the method goes on with what is there
+Task<Result<>> prepare(const Copy& copy, bool keep_data) {
+    co_return co_await copy.programs.workers.run(
+        [&] { return keep_data ? end_writers(copy.directory) : make_room(copy.directory, copy.programs.account); });
 }
 
 Task<Result<>> run_script(const Copy& copy, const ReplicaMethod& method) {
@@ -116,10 +118,8 @@ Task<Result<>> run_basebackup(const Copy& copy, const ReplicaMethod& method) {
 }
 
 Task<Result<>> try_once(const Copy& copy, const ReplicaMethod& method) {
-    if (!method.keep_data) {
-        auto room = co_await make_room(copy);
-        if (!room) co_return room;
-    }
+    auto ready = co_await prepare(copy, method.keep_data);
+    if (!ready) co_return ready;
     Result<> ran;
     if (method.basebackup)
         ran = co_await run_basebackup(copy, method);

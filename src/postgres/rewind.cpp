@@ -66,6 +66,7 @@ std::string filled_in(const std::string& command, const std::string& name) {
 }
 
 Result<> check_single_user(const std::string& directory) {
+    if (auto whole = must_be_whole(directory); !whole) return fail("recovering in single-user mode", whole.error());
     if (file_exists(directory + "/backup_label"))
         return fail(Errc::unsafe,
                     fmt::format("refused to recover {} in single-user mode: it is a base backup that was never "
@@ -117,6 +118,14 @@ Errc rewind_failure(const std::string& output) {
          {"password authentication failed", "no pg_hba.conf entry", "permission denied for", "no password supplied"})
         if (output.find(sign) != std::string::npos) return Errc::denied;
     return Errc::process_failed;
+}
+
+/// pg_rewind has done all or nothing.
+bool is_whole_after(const Result<ExitStatus>& ran) {
+    if (!ran) return ran.error().code != Errc::timed_out && ran.error().code != Errc::cancelled;  // never started
+    if (ran->ok()) return true;
+    // It says so before it changes the first file. Of much text the beginning is not kept.
+    return ran->errors.size() < captured_bytes_max && !ran->errors.contains("rewinding from last common checkpoint");
 }
 
 std::string last_lines(const std::string& text, std::size_t bytes_max = 600) {
@@ -211,6 +220,11 @@ Task<Result<>> run_rewind(const Programs& programs, ConfigurationFiles& files, R
         return begin_rewinding(directory, programs.account);
     });
     if (!ready) co_return ready;
+    if (cancel != nullptr && cancel->requested()) {
+        if (auto ended = co_await programs.workers.run([&] { return end_rewinding(directory); }); !ended)
+            co_return ended;
+        co_return fail(Errc::cancelled, "the rewind was given up before it began");
+    }
 
     std::vector<std::string> warnings;
     Command command =
@@ -220,12 +234,10 @@ Task<Result<>> run_rewind(const Programs& programs, ConfigurationFiles& files, R
     command.environment["PGOPTIONS"] = "-c statement_timeout=0";
     mark_as_writer(command, directory);
     auto ran = co_await run(programs.clock, std::move(command), deadline, cancel);
-    if (!ran) co_return fail(fmt::format("rewinding to {}", request.leader.host), ran.error());
-    // It says so before it changes the first file.
-    const bool untouched = !ran->ok() && !ran->errors.contains("rewinding from last common checkpoint");
-    if (ran->ok() || untouched)
+    if (is_whole_after(ran))
         if (auto ended = co_await programs.workers.run([&] { return end_rewinding(directory); }); !ended)
             co_return ended;
+    if (!ran) co_return fail(fmt::format("rewinding to {}", request.leader.host), ran.error());
     if (!ran->ok())
         co_return fail(
             rewind_failure(ran->errors),

@@ -115,6 +115,8 @@ class Server {
         LostWal lost{};
     };
     virtual Task<Result<Divergence>> compare_history(Member leader, ServerState here) = 0;
+    /// Of the cluster that `source` serves now, asked as its standbys ask. Errors: it does not answer.
+    virtual Task<Result<std::string>> system_identifier_of(Member source) = 0;
     /// Copies the WAL that `lost` tells of out of the data directory, so that a rewind or a fresh copy does not take it
     /// away. The server is down. Without anything to do it returns an empty directory. Errors: unsafe — it has to be
     /// kept, and could not be.

@@ -33,6 +33,14 @@ std::string mark_for(const std::string& data_directory) {
     return fmt::format("{}={}", variable, path.string());
 }
 
+/// A container's process, which the host sees too, has another directory of this name.
+bool sees_our_files(pid_t pid) {
+    std::error_code error;
+    const fs::path ours = fs::read_symlink("/proc/self/ns/mnt", error);
+    const fs::path theirs = fs::read_symlink(fmt::format("/proc/{}/ns/mnt", pid), error);
+    return error || ours == theirs;
+}
+
 bool carries(pid_t pid, std::string_view mark) {
     const auto environment = read_file(fmt::format("/proc/{}/environ", pid), environment_bytes_max);
     if (!environment) return false;  // it has ended, or is another user's
@@ -49,7 +57,7 @@ bool carries(pid_t pid, std::string_view mark) {
 pid_t kill_all_with(std::string_view mark) {
     pid_t left = 0;
     for (const pid_t pid : all_processes()) {
-        if (!carries(pid, mark)) continue;
+        if (!carries(pid, mark) || !sees_our_files(pid)) continue;
         kill(pid, SIGKILL);
         left = pid;
     }

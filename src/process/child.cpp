@@ -22,7 +22,6 @@ namespace pgkeel {
 
 namespace {
 
-constexpr std::size_t kept_output_bytes = 1024 * 1024;
 /// How long a program that was asked to end may take before it is killed.
 constexpr Duration patience = std::chrono::seconds(2);
 /// How long what the program left behind may keep its output open before we stop listening.
@@ -74,9 +73,9 @@ using Descriptor = asio::posix::stream_descriptor;
 void keep(std::string& kept, std::string_view more, bool keep_last) {
     if (keep_last) {
         kept.append(more);
-        if (kept.size() > 2 * kept_output_bytes) kept.erase(0, kept.size() - kept_output_bytes);
+        if (kept.size() > 2 * captured_bytes_max) kept.erase(0, kept.size() - captured_bytes_max);
     } else {
-        kept.append(more.substr(0, kept_output_bytes - kept.size()));
+        kept.append(more.substr(0, captured_bytes_max - kept.size()));
     }
 }
 
@@ -263,7 +262,7 @@ Task<Result<ExitStatus>> run(Clock& clock, Command command, Deadline deadline, C
     child->output.close(ignored);
     child->errors.close(ignored);
     ExitStatus status = std::move(child->status);
-    if (status.errors.size() > kept_output_bytes) status.errors.erase(0, status.errors.size() - kept_output_bytes);
+    if (status.errors.size() > captured_bytes_max) status.errors.erase(0, status.errors.size() - captured_bytes_max);
     if (ended_for == Errc::timed_out)
         co_return fail(Errc::timed_out,
                        fmt::format("{} did not end in time and was stopped", command.arguments.front()));

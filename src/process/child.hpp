@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <string>
@@ -24,10 +25,12 @@ struct Command {
     gid_t group = 0;
 };
 
+constexpr std::size_t captured_bytes_max = std::size_t{1} << 20;
+
 struct ExitStatus {
     int code = 0;        ///< exit code, or 128 + signal
-    std::string output;  ///< stdout, at most 1 MiB
-    std::string errors;  ///< stderr, at most 1 MiB; the last part when there is more
+    std::string output;  ///< stdout, at most captured_bytes_max
+    std::string errors;  ///< stderr, likewise; the last part when there is more
     bool ok() const { return code == 0; }
 };
 

@@ -159,7 +159,7 @@ within 60 is_healthy || failed "$old did not come back: $(members) $(tail -20 "$
 grep -q "still writes into $dir/$old/data, for an agent that is no more" "$scratch/$old.log" || failed "pg_rewind was not ended: $(cat "$scratch/$old.log")"
 grep -q "reinitializing: a rewind was interrupted here" "$scratch/$old.log" || failed "it was not copied anew: $(cat "$scratch/$old.log")"
 ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$dir/$old/rewinding")/status" || failed "pg_rewind still runs"
-[ ! -e "$dir/$old/data/half" ] && [ ! -e "$dir/$old/data.pgkeel-rewinding" ] || failed "something is left of it"
+[ ! -e "$dir/$old/data/half" ] && [ ! -e "$dir/$old/data/pgkeel_rewinding" ] || failed "something is left of it"
 for name in "${!by_hand[@]}"; do kill "${by_hand[$name]}"; done
 wait "${by_hand[@]}" 2>/dev/null || true
 

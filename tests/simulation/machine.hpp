@@ -18,7 +18,8 @@ struct Machine {
 
     std::string name;
     bool has_data = false;
-    bool half_rewound = false;  ///< pg_rewind was interrupted in it
+    bool half_rewound = false;     ///< pg_rewind was interrupted in it
+    bool may_be_replaced = false;  ///< another copy was seen since
     std::string system_identifier;
     Timeline timeline{1};
     Lsn position;                       ///< end of WAL

@@ -101,6 +101,9 @@ Task<Result<>> SimServer::clone(std::optional<Member> source) {
 
 Task<Result<>> SimServer::remove_data(std::string) {
     co_await pass(10ms, 50ms);
+    if (cluster_.world().random.chance(cluster_.start_failures)) co_return fail(Errc::io_error, "cannot remove a file");
+    if (machine_.half_rewound && !machine_.may_be_replaced)
+        cluster_.violate(machine_.name + " is emptied, and nobody has seen another copy");
     machine_.has_data = machine_.half_rewound = false;
     machine_.slots.clear();
     machine_.system_identifier.clear();
@@ -240,6 +243,15 @@ Task<Result<postgres::Server::Divergence>> SimServer::compare_history(Member lea
     co_return result;
 }
 
+Task<Result<std::string>> SimServer::system_identifier_of(Member source) {
+    co_await pass(2ms, 30ms);
+    const Machine* other = cluster_.source_machine(machine_.name, source.name);
+    if (!other || !(other->state == State::primary || other->state == State::standby) || other->hung)
+        co_return fail(Errc::unavailable, "the source does not answer");
+    machine_.may_be_replaced = true;
+    co_return other->system_identifier;
+}
+
 Task<Result<>> SimServer::rewind(Member leader) {
     co_await pass(50ms, 300ms);
     const Machine* other = cluster_.source_machine(machine_.name, leader.name);
@@ -249,6 +261,7 @@ Task<Result<>> SimServer::rewind(Member leader) {
         co_return fail(Errc::process_failed, "pg_rewind found WAL missing");
     // From here on it changes files: what ends now, or an agent that ends, leaves neither of the two histories.
     machine_.half_rewound = true;
+    machine_.may_be_replaced = false;
     co_await pass(50ms, 300ms);
     other = cluster_.source_machine(machine_.name, leader.name);
     if (!other || other->state != State::primary || other->hung)

@@ -29,6 +29,7 @@ class SimServer final : public postgres::Server {
     Task<Result<>> checkpoint() override;
     Task<Result<>> follow(std::optional<postgres::Source> source) override;
     Task<Result<Divergence>> compare_history(Member leader, ServerState here) override;
+    Task<Result<std::string>> system_identifier_of(Member source) override;
     Task<Result<>> rewind(Member leader) override;
     Task<Result<>> recover_single_user() override;
     Task<Result<>> apply_configuration(std::string, bool) override { co_return Result<>{}; }

@@ -38,6 +38,7 @@ class FakeServer final : public postgres::Server {
     Lsn position{};
     Timeline timeline{1};
     bool has_data = false;
+    bool damaged = false;                                 ///< a rewind was interrupted in it
     std::string port{}, unix_socket{}, unix_socket_id{};  ///< what postmaster.pid says
     int restarts = 0;
     std::optional<Timeline> checkpointed{};  ///< what pg_control of a running primary shows; nothing: it is not read
@@ -53,6 +54,7 @@ class FakeServer final : public postgres::Server {
     Task<ServerState> observe(Deadline) override {
         ServerState state;
         state.data_directory = has_data ? DataDirectory::present : DataDirectory::empty;
+        if (has_data && damaged && !running) state.data_directory = DataDirectory::damaged;
         if (!has_data) co_return state;
         state.system_identifier = all_.system_identifier;
         state.standby_signal = !as_primary;
@@ -126,7 +128,9 @@ class FakeServer final : public postgres::Server {
         co_return Result<>{};
     }
     Task<Result<>> remove_data(std::string) override {
-        has_data = false;
+        ++removals_tried;
+        if (!removes) co_return fail(Errc::io_error, "cannot remove a file");
+        has_data = damaged = false;
         co_return Result<>{};
     }
     Task<Result<>> start(postgres::StartOptions options) override {
@@ -170,6 +174,12 @@ class FakeServer final : public postgres::Server {
         co_return Result<>{};
     }
     Task<Result<Divergence>> compare_history(Member, ServerState) override { co_return divergence; }
+    Task<Result<std::string>> system_identifier_of(Member source) override {
+        const auto found = all_.by_name.find(source.name);
+        if (found == all_.by_name.end() || !found->second->running || !found->second->answers_replication)
+            co_return fail(Errc::unavailable, "it does not answer");
+        co_return (co_await found->second->observe({})).system_identifier;
+    }
     Task<Result<>> rewind(Member) override {
         ++rewinds;
         divergence = {};
@@ -206,6 +216,8 @@ class FakeServer final : public postgres::Server {
     Result<KeptWal> keeps = KeptWal{"/kept", 16777216, true};
     bool can_rewind = false;
     int rewinds = 0;
+    bool answers_replication = true, removes = true;
+    int removals_tried = 0;
     Task<Result<KeptWal>> keep_lost_wal(postgres::LostWal lost) override {
         kept.push_back(lost);
         co_return keeps;

@@ -125,6 +125,23 @@ TEST_F(NodeLosses, unless_it_is_required) {
     EXPECT_EQ(a.server.rewinds, 1);
 }
 
+TEST_F(NodeLosses, what_a_rewind_has_broken_goes_when_there_is_something_to_copy) {
+    b.server.damaged = true;
+    b.server.removes = false;
+    a.server.answers_replication = false;
+    b.server.kill_postmaster();
+    loop.until([] { return false; }, 2500ms);
+    EXPECT_EQ(b.server.removals_tried, 0) << "the leader key names it, but nobody knows whether it still lives";
+    a.server.answers_replication = true;
+    ASSERT_TRUE(loop.until([&] { return b.server.removals_tried > 0; }, 10s));
+    loop.until([] { return false; }, 2500ms);
+    EXPECT_LE(b.server.removals_tried, 5) << "what fails is not tried all the time";
+    EXPECT_FALSE(b.server.running);
+    b.server.removes = true;
+    ASSERT_TRUE(loop.until([&] { return b.server.running && !b.server.damaged; }, 10s));
+    EXPECT_TRUE(b.server.kept.empty());
+}
+
 TEST_F(NodeLosses, a_leader_that_has_released_its_lease_has_lost_nothing) {
     a.node.shut_down();
     ASSERT_TRUE(loop.until([&] { return b.node.last().server.is_primary(); }, 15s));

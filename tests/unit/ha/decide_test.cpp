@@ -515,6 +515,10 @@ TEST(decide, what_an_interrupted_rewind_has_left_is_not_started) {
     b.s.server.data_directory = DataDirectory::damaged;
     EXPECT_EQ(gist(b), "reinitialize, data_damaged") << "nothing in it can ever be used";
     EXPECT_EQ(gist(BuildSnapshot(b).no_leader_key()), "wait, data_damaged") << "there is nobody to copy from";
+    EXPECT_EQ(gist(BuildSnapshot(b).paused()), "wait, paused");
+    BuildSnapshot early = b;
+    early.s.view->members[0].role = Role::replica;
+    EXPECT_EQ(gist(early), "wait, data_damaged") << "who has the key is no primary yet";
     b.s.retry_start_at = b.s.now + 1s;
     EXPECT_EQ(gist(b), "wait, start_failed_recently");
     b.s.retry_start_at = b.s.now;

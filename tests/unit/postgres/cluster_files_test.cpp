@@ -437,9 +437,19 @@ TEST_F(ClusterFiles, a_former_primary_follows_after_a_switchover_and_is_rewound_
 
     std::string why_not;
     EXPECT_TRUE(loop.run(can_rewind(b.programs, b.dynamic, b.control(), &why_not))) << why_not;
-    const auto rewound = loop.run(run_rewind(
-        b.programs, b.files, {.leader = a.endpoint(), .dynamic = b.dynamic, .restore_command = {}}, b.soon(), nullptr));
+    // The real program, and a look at what it has left when it is done.
+    put(here / "rewind", fmt::format("#!/bin/sh\n{}/pg_rewind \"$@\" && test -p '{}/pgkeel_rewinding'\n",
+                                     b.agent.postgresql.bin_dir, b.agent.postgresql.data_dir));
+    fs::permissions(here / "rewind", fs::perms::owner_all | fs::perms::others_exec | fs::perms::others_read);
+    b.agent.postgresql.bin_name["pg_rewind"] = here / "rewind";
+    Cancel given_up;
+    given_up.request();
+    const RewindRequest to_a{.leader = a.endpoint(), .dynamic = b.dynamic, .restore_command = {}};
+    EXPECT_EQ(loop.run(run_rewind(b.programs, b.files, to_a, b.soon(), &given_up)).error().code, Errc::cancelled);
+    EXPECT_FALSE(is_half_rewound(b.agent.postgresql.data_dir)) << "it never began";
+    const auto rewound = loop.run(run_rewind(b.programs, b.files, to_a, b.soon(), nullptr));
     ASSERT_TRUE(rewound) << rewound.error().line();
+    EXPECT_FALSE(is_half_rewound(b.agent.postgresql.data_dir));
     b.start(Role::replica, source_of(a));
     ASSERT_FALSE(HasFatalFailure());
     ASSERT_TRUE(a.becomes("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1"));
@@ -475,6 +485,9 @@ TEST_F(ClusterFiles, a_wrong_password_for_the_rewind_is_told_as_such) {
     EXPECT_FALSE(loop.run(run_rewind(
         b.programs, b.files, {.leader = a.endpoint(), .dynamic = {}, .restore_command = {}}, b.soon(), nullptr)));
     EXPECT_TRUE(is_half_rewound(b.agent.postgresql.data_dir));
+    EXPECT_EQ(
+        loop.run(recover_single_user(b.programs, b.files, b.parameters(Role::primary), b.soon(), nullptr)).error().code,
+        Errc::unsafe);
     b.dynamic["postgresql"].as_object()["use_pg_rewind"] = false;
     EXPECT_FALSE(loop.run(can_rewind(b.programs, b.dynamic, b.control())));
 }

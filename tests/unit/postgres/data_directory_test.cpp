@@ -216,12 +216,37 @@ TEST(look_at_files, what_was_left_in_the_middle_is_no_cluster) {
 
 TEST(begin_rewinding, without_its_mark_nothing_may_be_rewound) {
     const TemporaryDirectory here;
+    EXPECT_FALSE(begin_rewinding(here / "missing", {}));
     make_cluster(here / "d");
-    // Not even root can rename over it.
-    make_cluster(here / "d.pgkeel-rewinding");
+    put(here / "d/pgkeel_rewinding", "pg_rewind would remove a plain file");
     const auto begun = begin_rewinding(here / "d", {});
     ASSERT_FALSE(begun);
     EXPECT_NE(begun.error().line().find("half rewound"), std::string::npos) << begun.error().line();
+    ASSERT_TRUE(end_rewinding(here / "d"));
+    ASSERT_TRUE(begin_rewinding(here / "d", {}));
+    EXPECT_TRUE(begin_rewinding(here / "d", {})) << "once more";
+}
+
+TEST(must_be_whole, what_was_left_in_the_middle_may_not_be_started) {
+    const TemporaryDirectory here;
+    make_cluster(here / "d");
+    EXPECT_TRUE(must_be_whole(here / "d"));
+    ASSERT_TRUE(begin_rewinding(here / "d", {}));
+    EXPECT_EQ(must_be_whole(here / "d").error().code, Errc::unsafe);
+    ASSERT_TRUE(end_rewinding(here / "d"));
+    EXPECT_TRUE(must_be_whole(here / "d"));
+    put(unfinished_mark(here / "d"), "");
+    EXPECT_EQ(must_be_whole(here / "d").error().code, Errc::unsafe);
+}
+
+TEST(begin_rewinding, the_mark_goes_where_the_data_go) {
+    const TemporaryDirectory here;
+    make_cluster(here / "d");
+    ASSERT_TRUE(begin_rewinding(here / "d", {}));
+    ASSERT_TRUE(set_data_directory_aside(here / "d", "aside"));
+    EXPECT_TRUE(is_half_rewound(here / "d.aside"));
+    make_cluster(here / "d");
+    EXPECT_FALSE(is_half_rewound(here / "d")) << "somebody has put other data there";
 }
 
 }  // namespace
