@@ -75,7 +75,7 @@ TEST_P(two_loops, echo_megabytes_between_their_threads) {
 /// Echoes some of it on one loop, then goes to the next one: for ever.
 class Wanderer final : public pool::WireOwner {
   public:
-    Wanderer(std::vector<Loop*> homes) : homes_(std::move(homes)) {}
+    void live_in(std::vector<Loop*> homes) { homes_ = std::move(homes); }
     void settle(pool::OwnedWire wire) { wire_ = std::move(wire); }
     std::size_t received(std::string_view bytes) override {
         const std::size_t used = std::min<std::size_t>(bytes.size(), 5000);
@@ -116,8 +116,9 @@ TEST_P(two_loops, a_wire_that_moves_under_traffic_loses_nothing) {
     const std::string sent = pattern(2'000'000);
     std::string heard;
     {
+        Wanderer wanderer;  // outlives the threads: they may have a move of it to look at when all is heard
         LoopThread first, second;
-        Wanderer wanderer({&*first, &*second});
+        wanderer.live_in({&*first, &*second});
         first->post([&, &ours = socket] { wanderer.settle(first->adopt(ours, wanderer, {})); });
         std::thread talker([&, &other = peer] {
             other.say(sent);
