@@ -209,8 +209,9 @@ Task<bool> Node::can_be_copied(std::string source) {
 Task<> Node::reinitialize_from(std::string source) {
     const bool is_damaged = seen_.server.data_directory == DataDirectory::damaged;
     if (is_damaged && !seen_.reinit_requested && !co_await can_be_copied(source)) co_return;
+    if (seen_.settings.pause && !seen_.reinit_requested) co_return;
     operation_state_ = "creating replica";
-    if (reinit_from_leader_ && seen_.view->leader) source = seen_.view->leader->name;
+    if (reinit_from_leader_ && seen_.view && seen_.view->leader) source = seen_.view->leader->name;
     seen_.reinit_requested = false;
     reinit_from_leader_ = false;
     log::info("reinitializing from {}", source);
@@ -370,7 +371,6 @@ Task<> Node::rejoin(std::string leader_name) {
 Task<bool> Node::heal_history(Member leader, std::string why) {
     log::info("my history has left {}'s: {}", leader.name, why);
     if (!co_await keep_lost_wal()) co_return false;
-    bool is_damaged = false;
     if (seen_.abilities.can_rewind) {
         operation_state_ = "running pg_rewind";
         const auto rewound = co_await out_.server.rewind(leader);
@@ -382,9 +382,10 @@ Task<bool> Node::heal_history(Member leader, std::string why) {
         seen_.retry_start_at = out_.clock.now() + 5s;
         if (rewound.error().code == Errc::cancelled) co_return false;  // somebody's wish is no failure
         seen_.server = co_await out_.server.observe(out_.clock.now() + 2s);
-        is_damaged = seen_.server.data_directory == DataDirectory::damaged;
+        // What is broken is replaced when another copy was seen.
+        if (seen_.server.data_directory == DataDirectory::damaged) co_return false;
         // Else it starts, and says that it cannot follow. Who leads a standby cluster may have its only data.
-        if (keeper_.held() || !seen_.abilities.remove_data_on_rewind_failure) co_return !is_damaged;
+        if (keeper_.held() || !seen_.abilities.remove_data_on_rewind_failure) co_return true;
     } else if (!seen_.abilities.remove_data_on_diverged_timelines || keeper_.held()) {
         log::error("pg_rewind cannot be used here; run `pgkeel reinit` for {}", identity_.name);
         co_return true;
@@ -392,7 +393,7 @@ Task<bool> Node::heal_history(Member leader, std::string why) {
     log::warning("removing the data directory, as configured, to clone it anew");
     if (const auto removed = co_await out_.server.remove_data(""); !removed) {
         log::error("could not remove the data directory: {}", removed.error().line());
-        co_return !is_damaged;
+        co_return true;
     }
     seen_.history_diverged = false;
     co_return false;

@@ -186,6 +186,12 @@ Decision decide_with_damaged_data(const Snapshot& s) {
     if (s.lease) return {ReleaseLease{}, Reason::data_damaged, "released leader key: a rewind was interrupted here"};
     if (s.abilities.keep_damaged_data && !s.reinit_requested)
         return because(Reason::data_damaged, fmt::format("run `pgkeel reinit` for {}", s.name));
+    const auto& cluster = s.view->initialize;
+    const std::string& ours = s.server.system_identifier;
+    if (cluster && is_system_identifier(*cluster) && !ours.empty() && ours != *cluster && !s.reinit_requested)
+        return because(Reason::system_identifier_mismatch,
+                       fmt::format("and it is of another cluster ({} != {}): if it can go, run `pgkeel reinit` for {}",
+                                   ours, *cluster, s.name));
     if (!key_is_anothers(s)) return because(Reason::data_damaged, "waiting for a leader to copy from");
     const std::string source = clone_source(s);
     if (const auto lacking = lacking_for_copy(*s.view, source)) return because(Reason::data_damaged, *lacking);
@@ -197,11 +203,13 @@ Decision decide_with_damaged_data(const Snapshot& s) {
 
 Decision decide_without_data(const Snapshot& s) {
     const ClusterView& view = *s.view;
-    // Somebody emptied it under a server that may still acknowledge writes from its memory.
+    const bool is_damaged = s.server.data_directory == DataDirectory::damaged;
+    // Somebody emptied it under a server that may still acknowledge writes from its memory; or started what is broken.
     if (s.server.postmaster != Postmaster::absent && !s.settings.pause)
         return {KillRemains{}, Reason::orphaned_backends,
-                "the data directory is gone and processes of its server are left: ending them"};
-    if (s.server.data_directory == DataDirectory::damaged) return decide_with_damaged_data(s);
+                is_damaged ? "a rewind was interrupted here, and somebody has started what it left: ending that"
+                           : "the data directory is gone and processes of its server are left: ending them"};
+    if (is_damaged) return decide_with_damaged_data(s);
     if (s.settings.pause) return wait(Reason::paused, "running with empty data directory");
     if (s.server.data_directory == DataDirectory::foreign)
         return {Exit{}, Reason::foreign_data, "the data directory is neither empty nor a PostgreSQL cluster"};

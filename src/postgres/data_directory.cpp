@@ -160,6 +160,21 @@ std::string beside(const std::string& data_directory, std::string_view suffix) {
 
 constexpr std::string_view rewinding_mark = "pgkeel_rewinding";
 
+/// What is in there is a part of a cluster, or of two.
+Result<> put_mark_inside(const std::string& path, Account account) {
+    const std::string mark = fmt::format("{}/{}", path, rewinding_mark);
+    const auto cannot = [&path](const char* why) {
+        return fail(Errc::io_error, fmt::format("cannot mark {} as half rewound: {}", path, why));
+    };
+    if (::mkfifo(mark.c_str(), 0600) != 0 && errno != EEXIST) return cannot(std::strerror(errno));
+    struct stat about{};
+    if (::lstat(mark.c_str(), &about) != 0) return cannot(std::strerror(errno));
+    if (!S_ISFIFO(about.st_mode)) return cannot("a file of the mark's name, which pg_rewind would remove, is there");
+    if (account.user != 0 && ::lchown(mark.c_str(), account.user, account.group) != 0)
+        return cannot(std::strerror(errno));
+    return sync_directory(path);
+}
+
 }  // namespace
 
 std::optional<int> living_postmaster(const std::string& path) {
@@ -243,17 +258,7 @@ Result<> must_be_whole(const std::string& path) {
 
 Result<> begin_rewinding(const std::string& path, Account account) {
     if (auto ended = end_writers(path); !ended) return ended;
-    const std::string mark = fmt::format("{}/{}", path, rewinding_mark);
-    const auto cannot = [&path](const char* why) {
-        return fail(Errc::io_error, fmt::format("cannot mark {} as half rewound: {}", path, why));
-    };
-    if (::mkfifo(mark.c_str(), 0600) != 0 && errno != EEXIST) return cannot(std::strerror(errno));
-    struct stat about{};
-    if (::lstat(mark.c_str(), &about) != 0) return cannot(std::strerror(errno));
-    if (!S_ISFIFO(about.st_mode)) return cannot("a file of the mark's name, which pg_rewind would remove, is there");
-    if (account.user != 0 && ::lchown(mark.c_str(), account.user, account.group) != 0)
-        return cannot(std::strerror(errno));
-    return sync_directory(path);
+    return put_mark_inside(path, account);
 }
 
 Result<> end_rewinding(const std::string& path) {
@@ -288,7 +293,7 @@ Result<> wipe_data_directory(const std::string& path) {
     // From here on it is only a part of a cluster, whatever happens.
     if (!is_unfinished(path))
         if (auto marked = write_file(unfinished_mark(path), "", 0600, {}); !marked)
-            log::warning("cannot mark {} as unfinished: {}", path, marked.error().text);
+            if (auto inside = put_mark_inside(path, {}); !inside) return inside;
     for (const auto& [link, target] : outside.wal)
         if (auto emptied = empty_directory(target, is_wal_name); !emptied) return emptied;
     for (const auto& [link, target] : outside.tablespaces)

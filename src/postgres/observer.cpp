@@ -36,13 +36,11 @@ FileFacts look_at_files(const std::string& data_directory) {
     // An abstract socket (@name) is in no directory, and what a relative path means only the server knows.
     if (const std::string& sockets = facts.postmaster.file.socket_directory; sockets.starts_with('/'))
         facts.socket_directory_id = socket_directory_id(sockets);
-    if (facts.postmaster.state == Postmaster::absent) {
-        // What an agent before us has left in the middle is no cluster, whatever it looks like.
-        if (is_unfinished(data_directory))
-            facts.data_directory = DataDirectory::empty;
-        else if (is_half_rewound(data_directory))
-            facts.data_directory = DataDirectory::damaged;
-    }
+    // What an agent before us has left in the middle is no cluster, whatever it looks like.
+    if (facts.postmaster.state == Postmaster::absent && is_unfinished(data_directory))
+        facts.data_directory = DataDirectory::empty;
+    else if (is_half_rewound(data_directory))
+        facts.data_directory = DataDirectory::damaged;
     facts.standby_signal = exists(data_directory + "/standby.signal");
     facts.backup_label = exists(data_directory + "/backup_label");
     struct stat about{};
@@ -155,7 +153,7 @@ Task<> Observer::question(ServerState& state, Seen& seen, Login login, Deadline 
 
 Task<> Observer::add_control(Seen& seen, Deadline deadline) {
     ServerState& state = seen.state;
-    if (state.data_directory != DataDirectory::present) co_return;
+    if (state.data_directory != DataDirectory::present && state.data_directory != DataDirectory::damaged) co_return;
     const bool running = state.running();
     if (running && !(control_wanted_ && state.is_primary())) co_return;
     if (!control_ || control_stamp_ != seen.files.control_stamp) {

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <thread>
 
+#include <sys/stat.h>
+
 namespace pgkeel::postgres {
 namespace {
 
@@ -33,12 +35,13 @@ std::string mark_for(const std::string& data_directory) {
     return fmt::format("{}={}", variable, path.string());
 }
 
-/// A container's process, which the host sees too, has another directory of this name.
-bool sees_our_files(pid_t pid) {
-    std::error_code error;
-    const fs::path ours = fs::read_symlink("/proc/self/ns/mnt", error);
-    const fs::path theirs = fs::read_symlink(fmt::format("/proc/{}/ns/mnt", pid), error);
-    return error || ours == theirs;
+/// A container's process, which the host sees too, has another directory of this name. Of what does not exist yet, its
+/// parent tells.
+bool means_our_directory(pid_t pid, fs::path directory) {
+    struct stat ours{}, theirs{};
+    while (::stat(directory.c_str(), &ours) != 0 && directory.has_relative_path()) directory = directory.parent_path();
+    const std::string there = fmt::format("/proc/{}/root{}", pid, directory.string());
+    return ::stat(there.c_str(), &theirs) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 bool carries(pid_t pid, std::string_view mark) {
@@ -57,7 +60,7 @@ bool carries(pid_t pid, std::string_view mark) {
 pid_t kill_all_with(std::string_view mark) {
     pid_t left = 0;
     for (const pid_t pid : all_processes()) {
-        if (!carries(pid, mark) || !sees_our_files(pid)) continue;
+        if (!carries(pid, mark) || !means_our_directory(pid, mark.substr(mark.find('=') + 1))) continue;
         kill(pid, SIGKILL);
         left = pid;
     }

@@ -523,6 +523,14 @@ TEST(decide, what_an_interrupted_rewind_has_left_is_not_started) {
     EXPECT_EQ(gist(b), "wait, start_failed_recently");
     b.s.retry_start_at = b.s.now;
 
+    BuildSnapshot elsewhere = b;
+    elsewhere.s.server.system_identifier = "7000000000000000009";
+    elsewhere.s.view->initialize = "7000000000000000001";
+    EXPECT_EQ(gist(elsewhere), "wait, system_identifier_mismatch");
+    BuildSnapshot started = b;
+    started.s.server.postmaster = Postmaster::running;
+    EXPECT_EQ(gist(started), "kill_remains, orphaned_backends") << "by hand, or by the distribution's service";
+
     b.s.abilities.keep_damaged_data = true;
     EXPECT_EQ(gist(b), "wait, data_damaged") << "somebody wants to look at it";
     b.s.reinit_requested = true;

@@ -227,6 +227,15 @@ TEST(begin_rewinding, without_its_mark_nothing_may_be_rewound) {
     EXPECT_TRUE(begin_rewinding(here / "d", {})) << "once more";
 }
 
+TEST(wipe_data_directory, what_is_emptied_is_marked_inside_where_it_cannot_be_beside) {
+    const TemporaryDirectory here;
+    const std::string data = here / std::string(245, 'd');  // with a suffix no file system takes it
+    make_cluster(data);
+    put(data + "/pgkeel_rewinding", "");
+    EXPECT_FALSE(wipe_data_directory(data)) << "neither here nor there";
+    EXPECT_TRUE(exists(data + "/PG_VERSION"));
+}
+
 TEST(must_be_whole, what_was_left_in_the_middle_may_not_be_started) {
     const TemporaryDirectory here;
     make_cluster(here / "d");
