@@ -196,7 +196,10 @@ Task<bool> Node::can_be_copied(std::string source) {
     Result<std::string> identifier = fail(Errc::not_found, "it is not seen in etcd any more");
     if (member) identifier = co_await out_.server.system_identifier_of(*member);
     const std::string& ours = seen_.server.system_identifier;
-    if (identifier && !ours.empty() && *identifier != ours)
+    if (identifier && ours.empty())
+        identifier = fail(Errc::unsafe, "the cluster that they are of cannot be read from pg_control",
+                          "if they can go, `pgkeel reinit` this node");
+    else if (identifier && *identifier != ours)
         identifier =
             fail(Errc::unsafe, fmt::format("its system identifier is {}, and this node's {}", *identifier, ours),
                  "is the scope that of this cluster? if the data here can go, `pgkeel reinit` this node");

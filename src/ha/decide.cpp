@@ -167,7 +167,7 @@ std::string clone_source(const Snapshot& s) {
     return offers[std::hash<std::string>{}(s.name) % offers.size()]->name;
 }
 
-/// What nothing can be copied for yet; none when it can.
+/// Why nothing can be copied from `source` yet; none when it can.
 std::optional<std::string> lacking_for_copy(const ClusterView& view, const std::string& source) {
     const Member* member = view.member(source);
     if (!member || member->conn_url.empty()) return fmt::format("waiting for {} to publish its address", source);

@@ -39,6 +39,7 @@ class FakeServer final : public postgres::Server {
     Timeline timeline{1};
     bool has_data = false;
     bool damaged = false;                                 ///< a rewind was interrupted in it
+    bool hides_identifier = false;                        ///< pg_control cannot be read
     std::string port{}, unix_socket{}, unix_socket_id{};  ///< what postmaster.pid says
     int restarts = 0;
     std::optional<Timeline> checkpointed{};  ///< what pg_control of a running primary shows; nothing: it is not read
@@ -56,7 +57,7 @@ class FakeServer final : public postgres::Server {
         state.data_directory = has_data ? DataDirectory::present : DataDirectory::empty;
         if (has_data && damaged && !running) state.data_directory = DataDirectory::damaged;
         if (!has_data) co_return state;
-        state.system_identifier = all_.system_identifier;
+        if (!hides_identifier) state.system_identifier = all_.system_identifier;
         state.standby_signal = !as_primary;
         ControlData control;
         control.state = !as_primary ? ControlState::shut_down_in_recovery
@@ -182,6 +183,10 @@ class FakeServer final : public postgres::Server {
     }
     Task<Result<>> rewind(Member) override {
         ++rewinds;
+        if (rewind_breaks) {
+            damaged = true;
+            co_return fail(Errc::process_failed, "the connection to the leader broke");
+        }
         divergence = {};
         co_return Result<>{};
     }
@@ -214,7 +219,7 @@ class FakeServer final : public postgres::Server {
     postgres::Server::Divergence divergence{};  ///< what a comparison of histories finds
     std::vector<postgres::LostWal> kept{};      ///< what was to be kept of it
     Result<KeptWal> keeps = KeptWal{"/kept", 16777216, true};
-    bool can_rewind = false;
+    bool can_rewind = false, rewind_breaks = false, removes_after_rewind_failure = false;
     int rewinds = 0;
     bool answers_replication = true, removes = true;
     int removals_tried = 0;
@@ -228,6 +233,7 @@ class FakeServer final : public postgres::Server {
         Abilities abilities;
         abilities.has_bootstrap_section = true;
         abilities.can_rewind = can_rewind;
+        abilities.remove_data_on_rewind_failure = removes_after_rewind_failure;
         return abilities;
     }
 

@@ -142,6 +142,29 @@ TEST_F(NodeLosses, what_a_rewind_has_broken_goes_when_there_is_something_to_copy
     EXPECT_TRUE(b.server.kept.empty());
 }
 
+TEST_F(NodeLosses, what_nobody_knows_the_cluster_of_waits_for_a_person) {
+    b.server.damaged = b.server.hides_identifier = true;
+    b.server.kill_postmaster();
+    loop.until([] { return false; }, 2500ms);
+    EXPECT_EQ(b.server.removals_tried, 0);
+    EXPECT_EQ(b.node.reinitialize(true, false).status, 200);
+    ASSERT_TRUE(loop.until([&] { return b.server.running && !b.server.damaged; }, 10s));
+}
+
+TEST_F(NodeLosses, a_rewind_that_breaks_takes_nothing_away_before_another_copy_was_seen) {
+    a.server.rewind_breaks = a.server.removes_after_rewind_failure = true;
+    b.server.answers_replication = false;
+    lose_the_leader(1000);
+    come_back();
+    ASSERT_TRUE(loop.until([&] { return a.server.rewinds > 0; }, 10s));
+    loop.until([] { return false; }, 2500ms);
+    EXPECT_EQ(a.server.removals_tried, 0);
+    EXPECT_FALSE(a.server.running);
+    b.server.answers_replication = true;
+    ASSERT_TRUE(loop.until([&] { return a.server.running && !a.server.damaged; }, 15s));
+    EXPECT_EQ(a.server.kept.size(), 1U) << "all was kept before the rewind began";
+}
+
 TEST_F(NodeLosses, a_leader_that_has_released_its_lease_has_lost_nothing) {
     a.node.shut_down();
     ASSERT_TRUE(loop.until([&] { return b.node.last().server.is_primary(); }, 15s));

@@ -73,7 +73,14 @@ TEST(end_writers, are_ended_before_a_directory_is_filled_emptied_or_rewound) {
         ASSERT_TRUE(begin_rewinding(data, {}));
         EXPECT_TRUE(left.gone());
     }
-    const Script left(data, here / "3.pid");
+    {
+        const Script left(data, here / "3.pid");
+        ASSERT_TRUE(left.whole());
+        ASSERT_TRUE(set_data_directory_aside(data, "aside"));
+        EXPECT_TRUE(left.gone());
+    }
+    make_cluster(data);
+    const Script left(data, here / "4.pid");
     ASSERT_TRUE(left.whole());
     ASSERT_TRUE(wipe_data_directory(data));
     EXPECT_TRUE(left.gone());
